@@ -1,0 +1,183 @@
+//! Spin's key-value and variables interfaces, as the guest imports them.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::mpsc;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{
+    Accessor, Destination, FutureReader, HasData, Resource, StreamProducer, StreamReader, StreamResult, VecBuffer,
+};
+use wasmtime::error::Error;
+
+use crate::key_value::{Answer, Store};
+use crate::runtime::GuestState;
+use bindings::spin::key_value::key_value as kv;
+use bindings::spin::variables::variables;
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        inline: r#"
+            package host:spin;
+
+            world imports {
+                import spin:key-value/key-value@3.0.0;
+                import spin:variables/variables@3.0.0;
+            }
+
+            package spin:key-value@3.0.0 {
+                interface key-value {
+                    resource store {
+                        open: static async func(label: string) -> result<store, error>;
+                        get: async func(key: string) -> result<option<list<u8>>, error>;
+                        set: async func(key: string, value: list<u8>) -> result<_, error>;
+                        delete: async func(key: string) -> result<_, error>;
+                        exists: async func(key: string) -> result<bool, error>;
+                        get-keys: async func() -> tuple<stream<string>, future<result<_, error>>>;
+                    }
+                    variant error { store-table-full, no-such-store, access-denied, other(string) }
+                }
+            }
+
+            package spin:variables@3.0.0 {
+                interface variables {
+                    get: async func(name: string) -> result<string, error>;
+                    variant error { invalid-name(string), undefined(string), provider(string), other(string) }
+                }
+            }
+        "#,
+        imports: { default: async | trappable },
+        with: { "spin:key-value/key-value.store": crate::key_value::Store },
+    });
+}
+
+/// Makes both interfaces available to components.
+pub fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
+    kv::add_to_linker::<_, Interfaces>(linker, |state| state)?;
+    variables::add_to_linker::<_, Interfaces>(linker, |state| state)
+}
+
+struct Interfaces;
+
+impl HasData for Interfaces {
+    type Data<'a> = &'a mut GuestState;
+}
+
+type Guest = Accessor<GuestState, Interfaces>;
+/// Keys of a listing that wait for the guest.
+const LISTED_KEYS_AHEAD: usize = 256;
+
+type KvResult<T> = Result<T, kv::Error>;
+
+impl kv::Host for GuestState {}
+
+impl kv::HostStore for GuestState {
+    async fn drop(&mut self, store: Resource<Store>) -> wasmtime::Result<()> {
+        self.table.delete(store)?;
+        Ok(())
+    }
+}
+
+impl kv::HostStoreWithStore<GuestState> for Interfaces {
+    async fn open(guest: &Guest, label: String) -> wasmtime::Result<KvResult<Resource<Store>>> {
+        guest.with(|mut access| {
+            let state = access.get();
+            if !state.application.key_value_stores.contains(&label) {
+                return Ok(Err(kv::Error::AccessDenied));
+            }
+            let store = state.application.database.store(&label);
+            Ok(Ok(state.table.push(store)?))
+        })
+    }
+
+    async fn get(guest: &Guest, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<Option<Vec<u8>>>> {
+        Ok(opened(guest, &store)?.get(key).await.map_err(kv::Error::Other))
+    }
+
+    async fn set(guest: &Guest, store: Resource<Store>, key: String, value: Vec<u8>) -> wasmtime::Result<KvResult<()>> {
+        Ok(opened(guest, &store)?.set(key, value).await.map_err(kv::Error::Other))
+    }
+
+    async fn delete(guest: &Guest, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<()>> {
+        Ok(opened(guest, &store)?.delete(key).await.map_err(kv::Error::Other))
+    }
+
+    async fn exists(guest: &Guest, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<bool>> {
+        Ok(opened(guest, &store)?.exists(key).await.map_err(kv::Error::Other))
+    }
+
+    async fn get_keys(
+        guest: &Guest,
+        store: Resource<Store>,
+    ) -> wasmtime::Result<(StreamReader<String>, FutureReader<KvResult<()>>)> {
+        let (listed, keys) = mpsc::channel(LISTED_KEYS_AHEAD);
+        let listing = tokio::spawn(list_keys(opened(guest, &store)?, listed));
+        let ended = async move { Ok::<_, Error>(listing.await?.map_err(kv::Error::Other)) };
+        guest.with(|mut access| {
+            Ok((StreamReader::new(&mut access, KeyProducer(keys))?, FutureReader::new(&mut access, ended)?))
+        })
+    }
+}
+
+fn opened(guest: &Guest, store: &Resource<Store>) -> wasmtime::Result<Store> {
+    guest.with(|mut access| Ok(access.get().table.get(store)?.clone()))
+}
+
+impl variables::Host for GuestState {}
+
+impl variables::HostWithStore<GuestState> for Interfaces {
+    async fn get(guest: &Guest, name: String) -> wasmtime::Result<Result<String, variables::Error>> {
+        Ok(guest.with(|mut access| {
+            let value = access.get().application.variables.get(&name).cloned();
+            value.ok_or_else(|| variables::Error::Undefined(format!("no variable {name:?}")))
+        }))
+    }
+}
+
+/// Lists all keys of the store, page by page, until the guest stops listening.
+async fn list_keys(store: Store, listed: mpsc::Sender<String>) -> Answer<()> {
+    let mut last = String::new();
+    loop {
+        let page = store.keys_after(last).await?;
+        let Some(last_of_page) = page.last() else {
+            return Ok(());
+        };
+        last = last_of_page.clone();
+        for key in page {
+            if listed.send(key).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Hands the listed keys to the guest as they come.
+struct KeyProducer(mpsc::Receiver<String>);
+
+impl StreamProducer<GuestState> for KeyProducer {
+    type Item = String;
+    type Buffer = VecBuffer<String>;
+
+    fn poll_produce<'a>(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut store: StoreContextMut<'a, GuestState>,
+        mut destination: Destination<'a, String, Self::Buffer>,
+        finish: bool,
+    ) -> Poll<wasmtime::Result<StreamResult>> {
+        let wanted = destination.remaining(&mut store).unwrap_or(LISTED_KEYS_AHEAD);
+        if wanted == 0 {
+            return Poll::Ready(Ok(StreamResult::Completed));
+        }
+        let mut keys = Vec::new();
+        match self.0.poll_recv_many(context, &mut keys, wanted) {
+            Poll::Ready(0) => Poll::Ready(Ok(StreamResult::Dropped)),
+            Poll::Ready(_) => {
+                destination.set_buffer(keys.into());
+                Poll::Ready(Ok(StreamResult::Completed))
+            }
+            Poll::Pending if finish => Poll::Ready(Ok(StreamResult::Cancelled)),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Spin's default key-value store: the table `spin_key_value` of `sqlite_key_value.db` in the state folder.
+//!
+//! One thread owns the one connection and serves requests in the order they come, so that no guest task ever waits
+//! inside SQLite. The connection keeps SQLite's defaults, as Spin's does: a rollback journal and `synchronous=FULL`,
+//! so that a value is on the disk before its `set` is acknowledged.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot};
+
+const FILE_NAME: &str = "sqlite_key_value.db";
+/// Requests that may wait for the thread; whoever comes later waits to hand its request over.
+const WAITING_REQUESTS: usize = 64;
+/// Keys that a listing reads at a time.
+const KEYS_A_PAGE: u32 = 1000;
+
+/// What the store says to a request: a value, or its reason in words.
+pub type Answer<T> = Result<T, String>;
+type Reply<T> = oneshot::Sender<Answer<T>>;
+
+enum Request {
+    Get { store: Arc<str>, key: String, reply: Reply<Option<Vec<u8>>> },
+    Set { store: Arc<str>, key: String, value: Vec<u8>, reply: Reply<()> },
+    Delete { store: Arc<str>, key: String, reply: Reply<()> },
+    Exists { store: Arc<str>, key: String, reply: Reply<bool> },
+    KeysAfter { store: Arc<str>, key: String, reply: Reply<Vec<String>> },
+}
+
+/// The database, shared by all stores: a store is a value of the table's column `store`.
+#[derive(Clone)]
+pub struct Database {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Database {
+    /// Opens the database in `state_dir`, creating it if need be.
+    pub fn open(state_dir: &Path) -> Result<Self> {
+        let path = state_dir.join(FILE_NAME);
+        let connection = open_connection(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let (requests, received) = mpsc::channel(WAITING_REQUESTS);
+        thread::Builder::new()
+            .name("key-value".to_owned())
+            .spawn(move || serve(&connection, received))
+            .context("cannot start the key-value thread")?;
+        Ok(Self { requests })
+    }
+
+    /// The store with this label.
+    pub fn store(&self, label: &str) -> Store {
+        Store { database: self.clone(), label: label.into() }
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(request(reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+/// One store of the database.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+    label: Arc<str>,
+}
+
+impl Store {
+    pub async fn get(&self, key: String) -> Answer<Option<Vec<u8>>> {
+        self.database.ask(|reply| Request::Get { store: self.label.clone(), key, reply }).await
+    }
+
+    pub async fn set(&self, key: String, value: Vec<u8>) -> Answer<()> {
+        self.database.ask(|reply| Request::Set { store: self.label.clone(), key, value, reply }).await
+    }
+
+    pub async fn delete(&self, key: String) -> Answer<()> {
+        self.database.ask(|reply| Request::Delete { store: self.label.clone(), key, reply }).await
+    }
+
+    pub async fn exists(&self, key: String) -> Answer<bool> {
+        self.database.ask(|reply| Request::Exists { store: self.label.clone(), key, reply }).await
+    }
+
+    /// The store's keys after `key`, in order, a page of them; none when there are no more.
+    ///
+    /// A listing goes page by page so that it never keeps the connection from the other requests.
+    pub async fn keys_after(&self, key: String) -> Answer<Vec<String>> {
+        self.database.ask(|reply| Request::KeysAfter { store: self.label.clone(), key, reply }).await
+    }
+}
+
+fn stopped() -> String {
+    "the key-value store has stopped".to_owned()
+}
+
+fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS spin_key_value (
+            store TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (store, key)
+        )",
+        [],
+    )?;
+    Ok(connection)
+}
+
+fn serve(connection: &Connection, mut requests: mpsc::Receiver<Request>) {
+    while let Some(request) = requests.blocking_recv() {
+        // A reply that nobody waits for any more is dropped: the guest that asked is gone.
+        match request {
+            Request::Get { store, key, reply } => drop(reply.send(said(get(connection, &store, &key)))),
+            Request::Set { store, key, value, reply } => drop(reply.send(said(set(connection, &store, &key, &value)))),
+            Request::Delete { store, key, reply } => drop(reply.send(said(delete(connection, &store, &key)))),
+            Request::Exists { store, key, reply } => drop(reply.send(said(exists(connection, &store, &key)))),
+            Request::KeysAfter { store, key, reply } => drop(reply.send(said(keys_after(connection, &store, &key)))),
+        }
+    }
+}
+
+fn said<T>(result: rusqlite::Result<T>) -> Answer<T> {
+    result.map_err(|error| error.to_string())
+}
+
+fn get(connection: &Connection, store: &str, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    connection
+        .prepare_cached("SELECT value FROM spin_key_value WHERE store = ?1 AND key = ?2")?
+        .query_row([store, key], |row| row.get(0))
+        .optional()
+}
+
+fn set(connection: &Connection, store: &str, key: &str, value: &[u8]) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO spin_key_value (store, key, value) VALUES (?1, ?2, ?3)
+             ON CONFLICT (store, key) DO UPDATE SET value = ?3",
+        )?
+        .execute(params![store, key, value])
+        .map(drop)
+}
+
+fn delete(connection: &Connection, store: &str, key: &str) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM spin_key_value WHERE store = ?1 AND key = ?2")?
+        .execute([store, key])
+        .map(drop)
+}
+
+fn exists(connection: &Connection, store: &str, key: &str) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM spin_key_value WHERE store = ?1 AND key = ?2")?.exists([store, key])
+}
+
+fn keys_after(connection: &Connection, store: &str, key: &str) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached("SELECT key FROM spin_key_value WHERE store = ?1 AND key > ?2 ORDER BY key LIMIT ?3")?
+        .query_map(params![store, key, KEYS_A_PAGE], |row| row.get(0))?
+        .collect()
+}

@@ -1,0 +1,86 @@
+//! Serves the application of a `spin.toml` without the Spin CLI.
+//!
+//! It builds the component with the manifest's own command, runs it in wasmtime behind Spin's interfaces, and
+//! keeps keys in the SQLite file and table that Spin keeps them in, so that one folder can be served by either.
+//! It knows as much of Spin as this project needs: one HTTP component, key-value stores and variables. It is no
+//! alternative to Spin; where the two differ, this program is wrong.
+
+mod build;
+mod component_log;
+mod interfaces;
+mod key_value;
+mod manifest;
+mod runtime;
+mod server;
+mod spin_headers;
+mod variables;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use manifest::Manifest;
+
+/// Build and serve the application in spin.toml
+#[derive(Parser)]
+#[command(name = "host", version)]
+struct Options {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+
+    /// The application's manifest
+    #[arg(short, long, default_value = "spin.toml", value_name = "FILE")]
+    from: PathBuf,
+
+    /// Folder of the key-value store and the logs [default: .spin beside the manifest]
+    #[arg(long, value_name = "FOLDER")]
+    state_dir: Option<PathBuf>,
+
+    /// Set an application variable (also: SPIN_VARIABLE_NAME=value in the environment)
+    #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variables::parse_assignment)]
+    variables: Vec<(String, String)>,
+
+    /// Serve what was built last, without building
+    #[arg(long, conflicts_with = "build_only")]
+    no_build: bool,
+
+    /// Build the component and stop
+    #[arg(long)]
+    build_only: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let manifest = Manifest::read(&options.from)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the asynchronous runtime")?;
+    if options.build_only {
+        return build::build(&manifest);
+    }
+    // The port comes first: who finds it taken should not have to wait for a build to learn it.
+    let listener = runtime.block_on(server::listen(options.listen))?;
+    if !options.no_build {
+        build::build(&manifest)?;
+    }
+    let variables = variables::resolve(&manifest, &options.variables)?;
+    let state_dir = options.state_dir.clone().unwrap_or_else(|| manifest.folder().join(".spin"));
+    create_folder(&state_dir)?;
+    let component = runtime::load(&manifest, variables, &state_dir)?;
+    runtime.block_on(server::serve(listener, component))
+}
+
+fn create_folder(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))
+}

@@ -1,0 +1,92 @@
+//! Bodies of requests and responses, whatever server they come from and go to.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, Stream};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::uploads::Reading;
+
+/// A request's body, in pieces as they come.
+pub type RequestBody = BoxStream<'static, Result<Bytes, BodyError>>;
+
+/// The body ended before its end: the client is gone, or broke the rules of HTTP.
+#[derive(Clone, Debug, Error)]
+#[error("the request's body was cut off: {0}")]
+pub struct BodyError(pub String);
+
+/// A response's body.
+pub enum ResponseBody {
+    /// All of it.
+    Full(Bytes),
+    /// A file's bytes, as they are read.
+    Reading(Reading),
+}
+
+/// A response with a JSON body.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<ResponseBody> {
+    // What is answered in JSON here always serialises: strings, numbers, and maps of them.
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    full(status, "application/json", body)
+}
+
+/// A response with a body that is at hand.
+pub(super) fn full(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<ResponseBody> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(ResponseBody::Full(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// A response without a body.
+pub(super) fn empty(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Full(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
+
+/// The response as it goes out: without its body where the request was a `HEAD` (RFC 9110, 9.3.2).
+pub(super) fn fit_to_method(response: Response<ResponseBody>, method: &Method) -> Response<ResponseBody> {
+    if method == Method::HEAD { response.map(|_| ResponseBody::Full(Bytes::new())) } else { response }
+}
+
+/// A body that hands out at most [`Paced::LIMIT`] bytes before whoever reads it has had a turn.
+///
+/// multer takes all that it can get before it parses any of it: this bounds what that comes to.
+pub(super) struct Paced {
+    body: RequestBody,
+    handed_out: usize,
+}
+
+impl Paced {
+    const LIMIT: usize = 256 * 1024;
+
+    pub(super) fn new(body: RequestBody) -> Self {
+        Self { body, handed_out: 0 }
+    }
+}
+
+impl Stream for Paced {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.handed_out >= Self::LIMIT {
+            self.handed_out = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = self.body.as_mut().poll_next(context);
+        match &piece {
+            Poll::Ready(Some(Ok(bytes))) => self.handed_out += bytes.len(),
+            _ => self.handed_out = 0,
+        }
+        piece
+    }
+}

@@ -1,0 +1,101 @@
+//! The `Content-Range` of a chunk.
+//!
+//! Read here rather than by a crate because it is the protocol's own: the peer takes more than RFC 9110 does (a last
+//! byte before the first, which it reports as a chunk of the wrong length), and less (no `bytes */30`), and each of
+//! these has its own answer.
+
+use http::HeaderMap;
+use http::header::CONTENT_RANGE;
+
+use super::error::Error;
+
+/// Where a chunk's bytes stand in the file: `bytes 0-9999/30000` (RFC 9110, 14.4), the end inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ContentRange {
+    /// The place of the first byte.
+    pub(super) start: u64,
+    /// The place of the last byte.
+    pub(super) end: u64,
+    /// The file's length in bytes; `None` for `*`, not known yet.
+    pub(super) total: Option<u64>,
+}
+
+impl ContentRange {
+    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
+        let value = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
+        value.and_then(Self::parse).ok_or(Error::ContentRange)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let (start, end) = range.split_once('-')?;
+        let total = if total == "*" { None } else { Some(parse_number(total)?) };
+        Some(Self { start: parse_number(start)?, end: parse_number(end)?, total })
+    }
+
+    /// How many bytes the chunk has; below 1 where the end comes before the start.
+    pub(super) fn len(&self) -> i128 {
+        i128::from(self.end) - i128::from(self.start) + 1
+    }
+
+    /// Checks the range as far as it goes without the chunk.
+    pub(super) fn check(&self, max_bytes: Option<u64>) -> Result<(), Error> {
+        if let Some(total) = self.total.filter(|total| self.end >= *total) {
+            return Err(Error::EndPastTotal(total));
+        }
+        // Where the total isn't known, the chunk's own end must do.
+        match max_bytes {
+            Some(limit) if self.total.unwrap_or(self.end.saturating_add(1)) > limit => Err(Error::OverLimit(limit)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Digits alone: `u64::from_str` would take a plus sign too.
+fn parse_number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        let range = |start, end, total| Some(ContentRange { start, end, total });
+        assert_eq!(ContentRange::parse("bytes 0-9999/30000"), range(0, 9999, Some(30000)));
+        assert_eq!(ContentRange::parse("bytes 5-3/*"), range(5, 3, None));
+        assert_eq!(ContentRange::parse("bytes 5-3/*").unwrap().len(), -1);
+    }
+
+    #[test]
+    fn other_texts_are_not() {
+        let texts = [
+            "",
+            "bytes",
+            "bytes 0-9",
+            "bytes 0-9/",
+            "bytes -9/10",
+            "bytes 0-/10",
+            "bytes +0-9/10",
+            "bytes 0-9/10 ",
+            "bytes  0-9/10",
+            "bytes */10",
+            "items 0-9/10",
+            "bytes 0-9/99999999999999999999",
+        ];
+        for text in texts {
+            assert_eq!(ContentRange::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_checked() {
+        let check = |text, limit| ContentRange::parse(text).unwrap().check(limit);
+        assert!(check("bytes 0-9/10", None).is_ok());
+        assert!(matches!(check("bytes 0-10/10", None), Err(Error::EndPastTotal(10))));
+        assert!(matches!(check("bytes 0-9/10", Some(9)), Err(Error::OverLimit(9))));
+        assert!(matches!(check("bytes 0-9/*", Some(9)), Err(Error::OverLimit(9))));
+        assert!(check("bytes 0-9/*", Some(10)).is_ok());
+    }
+}

@@ -1,0 +1,165 @@
+//! A complete upload's file: `GET` or `HEAD` of its `file` URL, whole or a single range (RFC 9110).
+
+use std::ops::Range;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange, LastModified};
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_range_header::{RangeUnsatisfiableError, parse_range_header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::Service;
+use super::body::{self, ResponseBody};
+use super::error::Error;
+use super::urls;
+use crate::store::Store;
+use crate::uploads::{self, Algorithm, Checksum, Upload};
+
+/// What an `ext-value` must escape: all but the `attr-char` of RFC 8187, 3.2.1 that are likely in a filename.
+const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Answers with the file at this path.
+pub(super) async fn answer<S: Store>(
+    service: &Service<S>,
+    path: &str,
+    request: &HeaderMap,
+) -> Result<Response<ResponseBody>, Error> {
+    let upload = find(service, path).await?;
+    let file = File::of(&upload)?;
+    if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
+        let mut response = body::empty(StatusCode::NOT_MODIFIED);
+        response.headers_mut().typed_insert(file.etag);
+        return Ok(response);
+    }
+    let range = file.requested_range(request)?;
+    let bytes = service.uploads.read(&upload, range.clone().unwrap_or(0..file.length));
+    Ok(file.into_response(ResponseBody::Reading(bytes), range))
+}
+
+/// The complete upload whose file is at this path.
+async fn find<S: Store>(service: &Service<S>, path: &str) -> Result<Upload, Error> {
+    let (path, id) = urls::parse_file_path(path).ok_or(Error::NoFileHere)?;
+    let upload = match service.uploads.find(id).await {
+        Err(uploads::Error::NotFound) => return Err(Error::NoFileHere),
+        found => found?,
+    };
+    if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Error::NoFileHere) }
+}
+
+/// What there is to say of a file, whatever part of it is sent.
+struct File {
+    length: u64,
+    /// Strong: the checksum of the very bytes.
+    etag: ETag,
+    last_modified: LastModified,
+    content_type: String,
+    disposition: String,
+    digest: String,
+}
+
+impl File {
+    fn of(upload: &Upload) -> Result<Self, Error> {
+        let checksum = upload.checksum().ok_or(Error::NoFileHere)?;
+        let unreadable = || uploads::Error::Damaged(format!("the checksum of {} can't be read", upload.id));
+        let digest = hex::decode(&checksum.hex).map_err(|_| unreadable())?;
+        let completed_at = upload.completed_at.unwrap_or(upload.created_at);
+        Ok(Self {
+            length: upload.offset(),
+            etag: format!("\"{}\"", checksum.hex).parse().map_err(|_| unreadable())?,
+            last_modified: SystemTime::from(completed_at).into(),
+            content_type: mime_guess::from_path(&upload.filename).first_or_octet_stream().to_string(),
+            disposition: content_disposition(&upload.filename),
+            digest: format!("{}=:{}:", digest_name(checksum), BASE64.encode(digest)),
+        })
+    }
+
+    /// The bytes that the request asks for; `None` for all. Several ranges at once are answered with all, as RFC 9110,
+    /// 14.2 allows, and so is what isn't a range at all.
+    fn requested_range(&self, request: &HeaderMap) -> Result<Option<Range<u64>>, Error> {
+        let Some(range) = request.get(RANGE).and_then(|value| value.to_str().ok()) else {
+            return Ok(None);
+        };
+        let stale = |known: IfRange| known.is_modified(Some(&self.etag), Some(&self.last_modified));
+        if request.typed_get::<IfRange>().is_some_and(stale) {
+            return Ok(None);
+        }
+        let Ok(ranges) = parse_range_header(range) else {
+            return Ok(None);
+        };
+        match ranges.validate(self.length).as_deref() {
+            Ok([single]) => Ok(Some(*single.start()..*single.end() + 1)),
+            Err(RangeUnsatisfiableError::Unsatisfiable) => Err(Error::Range(self.length)),
+            _ => Ok(None),
+        }
+    }
+
+    fn into_response(self, bytes: ResponseBody, range: Option<Range<u64>>) -> Response<ResponseBody> {
+        let mut response = Response::new(bytes);
+        let headers = response.headers_mut();
+        insert(headers, CONTENT_TYPE, &self.content_type);
+        insert(headers, CONTENT_DISPOSITION, &self.disposition);
+        insert(headers, HeaderName::from_static("repr-digest"), &self.digest);
+        // A stranger's file must not run as a page of this origin, whatever its type.
+        insert(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
+        insert(headers, CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
+        headers.typed_insert(AcceptRanges::bytes());
+        headers.typed_insert(self.etag);
+        headers.typed_insert(self.last_modified);
+        let sent = range.clone().unwrap_or(0..self.length);
+        headers.typed_insert(ContentLength(sent.end - sent.start));
+        if let Some(content_range) = range.and_then(|range| ContentRange::bytes(range, self.length).ok()) {
+            headers.typed_insert(content_range);
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        response
+    }
+}
+
+/// Sets a header whose value is ASCII by how it was made.
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// The checksum's name in RFC 9530's registry.
+fn digest_name(checksum: &Checksum) -> &'static str {
+    match checksum.algorithm {
+        Algorithm::Md5 => "md5",
+        Algorithm::Sha1 => "sha",
+        Algorithm::Sha256 => "sha-256",
+        Algorithm::Sha512 => "sha-512",
+    }
+}
+
+/// Has browsers save the file under its name (RFC 6266): in ASCII for the oldest, and exactly (RFC 8187).
+fn content_disposition(filename: &str) -> String {
+    let is_plain = |character: char| character == ' ' || (character.is_ascii_graphic() && !"\"\\%".contains(character));
+    let ascii: String = filename.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();
+    if ascii == filename {
+        format!("attachment; filename=\"{ascii}\"")
+    } else {
+        format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{}", utf8_percent_encode(filename, EXT_VALUE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filenames_stay_what_they_are() {
+        assert_eq!(content_disposition("a b.txt"), "attachment; filename=\"a b.txt\"");
+        assert_eq!(
+            content_disposition("na\u{ef}ve \"1\".txt"),
+            "attachment; filename=\"na_ve _1_.txt\"; filename*=UTF-8''na%C3%AFve%20%221%22.txt"
+        );
+        assert_eq!(
+            content_disposition("a\r\nSet-Cookie: b"),
+            "attachment; filename=\"a__Set-Cookie: b\"; filename*=UTF-8''a%0D%0ASet-Cookie%3A%20b"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! A chunk: `PUT` of the list of uploads begins one, `PUT` of an upload goes on with it.
+//!
+//! The peer checks the chunk before it looks at the upload. Here the bytes are on their way into the store while they
+//! come, so both have been looked at by the time the chunk is whole; the answer follows the peer's order all the same.
+
+use http::{HeaderMap, Request};
+use uuid::Uuid;
+
+use super::super::content_range::ContentRange;
+use super::super::error::Error;
+use super::super::form::{FileSink, Form};
+use super::super::{RequestBody, Service};
+use super::filename;
+use crate::store::Store;
+use crate::uploads::{Append, NewUpload, Upload};
+
+/// Takes the first chunk of a new upload.
+pub(super) async fn begin<S: Store>(service: &Service<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
+    let range = checked_range(service, request.headers());
+    let append = range.as_ref().ok().map(|range| match range.start {
+        0 => service.new_upload(range.total),
+        provided => Err(crate::uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
+    });
+    let (form, mut append) = receive(service, request, range, append).await?;
+    match filename(&form) {
+        Ok(name) => append.set_filename(name),
+        Err(error) => {
+            append.discard().await;
+            return Err(error);
+        }
+    }
+    Ok(append.commit().await?)
+}
+
+/// Takes the next chunk of an upload.
+pub(super) async fn go_on<S: Store>(
+    service: &Service<S>,
+    id: Uuid,
+    request: Request<RequestBody>,
+) -> Result<Upload, Error> {
+    let range = checked_range(service, request.headers());
+    let append = match &range {
+        Ok(range) => Some(service.open_append(id, range).await),
+        Err(_) => None,
+    };
+    let (_, append) = receive(service, request, range, append).await?;
+    Ok(append.commit().await?)
+}
+
+fn checked_range<S>(service: &Service<S>, headers: &HeaderMap) -> Result<ContentRange, Error> {
+    let range = ContentRange::from_headers(headers)?;
+    range.check(service.settings.max_bytes)?;
+    Ok(range)
+}
+
+impl<S: Store> Service<S> {
+    async fn open_append(&self, id: Uuid, range: &ContentRange) -> Result<Append<S>, Error> {
+        let upload = self.uploads.find(id).await?;
+        self.check_not_expired(&upload)?;
+        Ok(self.uploads.append(upload, range.start, range.total)?)
+    }
+
+    /// A new upload that has no name yet.
+    pub(super) fn new_upload(&self, total: Option<u64>) -> Result<Append<S>, Error> {
+        let id = Uuid::new_v4();
+        let path = self.path(id, self.uploads.attempt().at, &self.settings.incomplete_ext);
+        let new = NewUpload {
+            id,
+            filename: String::new(),
+            path,
+            user: None,
+            total,
+            algorithm: self.settings.checksum,
+            segment_size: self.settings.segment_size,
+        };
+        Ok(self.uploads.create(new)?)
+    }
+}
+
+/// Reads the chunk's form, the bytes into `append` where there is one, and answers with the append if all is well.
+/// The first fault in the peer's order wins: no file part, the range, the length, and only then the upload's own.
+async fn receive<S: Store>(
+    service: &Service<S>,
+    request: Request<RequestBody>,
+    range: Result<ContentRange, Error>,
+    append: Option<Result<Append<S>, Error>>,
+) -> Result<(Form, Append<S>), Error> {
+    let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len()).unwrap_or(0));
+    let mut sink = ChunkSink { append, limit };
+    let (head, body) = request.into_parts();
+    let form = Form::read(&head.headers, body, &service.settings.field_name, &mut sink).await;
+    match form.and_then(|form| check_received(form, range)) {
+        Ok(form) => Ok((form, sink.into_append()?)),
+        Err(error) => {
+            sink.discard().await;
+            Err(error)
+        }
+    }
+}
+
+fn check_received(form: Form, range: Result<ContentRange, Error>) -> Result<Form, Error> {
+    let actual = form.file.as_ref().ok_or(Error::NoFile)?.len;
+    let reported = range?.len();
+    if i128::from(actual) != reported {
+        return Err(Error::WrongLength { actual, reported });
+    }
+    Ok(form)
+}
+
+/// Where a chunk's bytes go: into the upload, unless there is a reason against it, up to the length that the range
+/// says.
+pub(super) struct ChunkSink<S> {
+    /// The append, or why there is none; `None` where the range has a fault.
+    pub(super) append: Option<Result<Append<S>, Error>>,
+    /// How many bytes are wanted; what comes beyond is counted by the form, and refused in the end.
+    pub(super) limit: u64,
+}
+
+impl<S: Store> ChunkSink<S> {
+    pub(super) fn into_append(self) -> Result<Append<S>, Error> {
+        self.append.unwrap_or(Err(Error::ContentRange))
+    }
+
+    pub(super) async fn discard(self) {
+        if let Some(Ok(append)) = self.append {
+            append.discard().await;
+        }
+    }
+}
+
+impl<S: Store> FileSink for ChunkSink<S> {
+    async fn write(&mut self, bytes: &[u8]) {
+        let Some(Ok(append)) = &mut self.append else {
+            return;
+        };
+        if append.received() + bytes.len() as u64 > self.limit {
+            return;
+        }
+        if let Err(error) = append.write(bytes).await
+            && let Some(Ok(append)) = self.append.replace(Err(error.into()))
+        {
+            append.discard().await;
+        }
+    }
+}

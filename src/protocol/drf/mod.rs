@@ -1,0 +1,146 @@
+//! drf-chunked-upload's protocol: which request does what, and how an upload is answered.
+
+mod chunk;
+mod complete;
+
+use http::{Method, Request, Response, StatusCode};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Service;
+use super::body::{self, RequestBody, ResponseBody};
+use super::error::Error;
+use super::form::{FileSink, Form};
+use super::urls::Urls;
+use crate::store::Store;
+use crate::uploads::Upload;
+
+/// The longest filename, as the peer's model has it.
+pub(super) const MAX_FILENAME_CHARACTERS: usize = 255;
+
+const UPLOADS_ALLOW: &str = "GET, HEAD, POST, PUT";
+const UPLOAD_ALLOW: &str = "DELETE, GET, HEAD, POST, PUT";
+
+/// Answers a request for the list of uploads.
+pub(super) async fn answer_uploads<S: Store>(
+    service: &Service<S>,
+    urls: &Urls,
+    method: Method,
+    request: Request<RequestBody>,
+) -> Result<Response<ResponseBody>, Error> {
+    let upload = match method {
+        Method::PUT => chunk::begin(service, request).await?,
+        Method::POST => complete::whole(service, request).await?,
+        // Nobody is logged in, and so has no uploads; whoever made one knows its URL.
+        Method::GET | Method::HEAD => return Ok(body::json(StatusCode::OK, &[(); 0])),
+        method => return Err(Error::Method { method, allow: UPLOADS_ALLOW }),
+    };
+    Ok(service.upload_answer(urls, &upload))
+}
+
+/// Answers a request for one upload.
+pub(super) async fn answer_upload<S: Store>(
+    service: &Service<S>,
+    urls: &Urls,
+    method: Method,
+    id: Uuid,
+    request: Request<RequestBody>,
+) -> Result<Response<ResponseBody>, Error> {
+    let upload = match method {
+        Method::PUT => chunk::go_on(service, id, request).await?,
+        Method::POST => complete::complete(service, id, request).await?,
+        Method::GET | Method::HEAD => service.uploads.find(id).await?,
+        Method::DELETE => return cancel(service, id).await,
+        method => return Err(Error::Method { method, allow: UPLOAD_ALLOW }),
+    };
+    Ok(service.upload_answer(urls, &upload))
+}
+
+async fn cancel<S: Store>(service: &Service<S>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
+    let upload = service.uploads.find(id).await?;
+    service.uploads.delete(&upload).await?;
+    Ok(body::empty(StatusCode::NO_CONTENT))
+}
+
+/// An upload as the peer's serializer has it, and `expires`, which older versions of it have.
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: Uuid,
+    url: String,
+    file: String,
+    filename: &'a str,
+    offset: u64,
+    created_at: String,
+    status: u8,
+    completed_at: Option<String>,
+    user: Option<&'a str>,
+    expires: String,
+}
+
+const INCOMPLETE: u8 = 1;
+const COMPLETE: u8 = 2;
+
+impl<S: Store> Service<S> {
+    fn upload_answer(&self, urls: &Urls, upload: &Upload) -> Response<ResponseBody> {
+        let answer = Answer {
+            id: upload.id,
+            url: urls.upload(upload.id),
+            file: urls.file(&upload.path),
+            filename: &upload.filename,
+            offset: upload.offset(),
+            created_at: format_time(upload.created_at),
+            status: if upload.is_complete() { COMPLETE } else { INCOMPLETE },
+            completed_at: upload.completed_at.map(format_time),
+            user: upload.user.as_deref(),
+            expires: format_time(upload.expires_at(self.settings.expiration_delta)),
+        };
+        body::json(StatusCode::OK, &answer)
+    }
+
+    /// The path of an upload's file, ending with this extension.
+    fn path(&self, id: Uuid, created_at: Timestamp, extension: &str) -> String {
+        let folder = self.settings.folder(created_at);
+        let slash = if folder.is_empty() { "" } else { "/" };
+        format!("{folder}{slash}{id}{extension}")
+    }
+
+    /// The path that a complete upload's file gets: the one it has, with the extension of complete files.
+    fn complete_path(&self, upload: &Upload) -> String {
+        let settings = &self.settings;
+        let stem = upload.path.strip_suffix(&settings.incomplete_ext);
+        match stem {
+            Some(stem) => format!("{stem}{}", settings.complete_ext),
+            // The setting has changed since the upload began.
+            None => self.path(upload.id, upload.created_at, &settings.complete_ext),
+        }
+    }
+
+    /// Checks that the upload can be continued or completed, as far as its age goes.
+    fn check_not_expired(&self, upload: &Upload) -> Result<(), Error> {
+        let expired = upload.is_expired(self.uploads.attempt().at, self.settings.expiration_delta);
+        if expired { Err(Error::Expired) } else { Ok(()) }
+    }
+}
+
+/// A time as Django REST framework writes it.
+fn format_time(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+/// The name of a new upload's file: the field `filename`, or the file part's own name.
+fn filename(form: &Form) -> Result<String, Error> {
+    let of_part = || form.file.as_ref().and_then(|file| file.name.as_deref());
+    let name = form.field("filename").or_else(of_part).ok_or(Error::NoFilename)?;
+    if name.chars().count() > MAX_FILENAME_CHARACTERS {
+        return Err(Error::LongFilename);
+    }
+    Ok(name.to_owned())
+}
+
+/// Reads past a file that isn't wanted.
+struct Ignored;
+
+impl FileSink for Ignored {
+    async fn write(&mut self, _: &[u8]) {}
+}

@@ -1,0 +1,80 @@
+//! The service's URLs.
+
+use http::header::HOST;
+use http::{Request, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use uuid::Uuid;
+
+use crate::settings::Settings;
+
+/// The path of the list of uploads.
+pub(super) const UPLOADS: &str = "uploads";
+
+/// What can't stand for itself in a path (RFC 3986, 3.3): all but `pchar` and the slash, and the percent sign.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Makes absolute URLs for the answers to a request.
+pub(super) struct Urls {
+    base: String,
+}
+
+impl Urls {
+    /// URLs under `public_url`, or under the scheme and host that the request was sent to.
+    pub(super) fn new<B>(settings: &Settings, request: &Request<B>) -> Self {
+        let base = settings.public_url.clone().unwrap_or_else(|| {
+            let scheme = request.uri().scheme_str().unwrap_or("http");
+            format!("{scheme}://{}", authority(request.uri(), request).unwrap_or_default())
+        });
+        Self { base }
+    }
+
+    /// The URL of the list of uploads.
+    pub(super) fn uploads(&self) -> String {
+        format!("{}/{UPLOADS}/", self.base)
+    }
+
+    /// The URL of an upload.
+    pub(super) fn upload(&self, id: Uuid) -> String {
+        format!("{}/{UPLOADS}/{id}", self.base)
+    }
+
+    /// The URL of the file that is served under this path.
+    pub(super) fn file(&self, path: &str) -> String {
+        format!("{}/{}", self.base, utf8_percent_encode(path, PATH))
+    }
+}
+
+fn authority<'a, B>(uri: &'a Uri, request: &'a Request<B>) -> Option<&'a str> {
+    match uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers().get(HOST)?.to_str().ok(),
+    }
+}
+
+/// The id that stands in a path: a UUID with hyphens.
+pub(super) fn parse_id(text: &str) -> Option<Uuid> {
+    (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok())?
+}
+
+/// The path that a file is asked for under, decoded, and the id that its last part begins with.
+pub(super) fn parse_file_path(path: &str) -> Option<(String, Uuid)> {
+    let path = percent_decode_str(path).decode_utf8().ok()?;
+    let name = path.rsplit('/').next()?;
+    let id = parse_id(name.get(..uuid::fmt::Hyphenated::LENGTH)?)?;
+    Some((path.into_owned(), id))
+}

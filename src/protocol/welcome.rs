@@ -1,0 +1,21 @@
+//! What `GET /` answers: what this is, and where to go.
+
+use http::{Response, StatusCode};
+
+use super::body::{self, ResponseBody};
+use super::urls::Urls;
+
+pub(super) fn answer(urls: &Urls) -> Response<ResponseBody> {
+    let text = format!(
+        "Chunked, resumable file uploads, wire-compatible with drf-chunked-upload.\n\
+         \n\
+         A file at once:   curl -F file=@FILE -F md5=$(md5sum FILE | cut -c-32) {uploads}\n\
+         In chunks:        PUT {uploads} with Content-Range: bytes 0-9999/30000, the next ones to the answer's url,\n\
+         \x20                 then POST md5=… to that url.\n\
+         Resume:           GET the url; the upload goes on at the answer's offset.\n\
+         \n\
+         README.md describes all of it.\n",
+        uploads = urls.uploads(),
+    );
+    body::full(StatusCode::OK, "text/plain; charset=utf-8", text.into_bytes())
+}

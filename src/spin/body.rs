@@ -1,0 +1,50 @@
+//! Spin's bodies as the service's, and back.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::stream::StreamExt;
+use http_body::Frame;
+use spin_sdk::http::body::IncomingBodyExt;
+
+use crate::protocol::{BodyError, RequestBody, ResponseBody};
+use crate::uploads;
+
+type Incoming = spin_sdk::wasip3::http_compat::IncomingRequestBody;
+
+/// The pieces of a request's body as they come.
+pub(super) fn from_incoming(body: Incoming) -> RequestBody {
+    body.stream().map(|piece| piece.map_err(|error| BodyError(error.to_string()))).boxed()
+}
+
+/// A response's body as Spin takes it.
+pub struct Body(ResponseBody);
+
+impl From<ResponseBody> for Body {
+    fn from(body: ResponseBody) -> Self {
+        Self(body)
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = uploads::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, uploads::Error>>> {
+        let piece = match &mut self.0 {
+            ResponseBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            ResponseBody::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            ResponseBody::Reading(reading) => reading.as_mut().poll_next(context),
+        };
+        piece.map(|piece| {
+            piece.map(|bytes| {
+                // The client sees a body that is cut off; why, only the log can say.
+                bytes.map(Frame::data).inspect_err(|error| eprintln!("error: a download was cut off: {error}"))
+            })
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! Appending to an upload: bytes come in pieces of any size, are hashed, cut into values and stored while more come,
+//! and count only when the record is written.
+
+use std::task::Poll;
+
+use bytes::BytesMut;
+use futures::future::{LocalBoxFuture, try_join3};
+use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt};
+
+use super::checksum::Hasher;
+use super::chunks::{self, Entry};
+use super::record::{Progress, Upload};
+use super::{Error, Uploads, keys};
+use crate::store::{Store, StoreError};
+
+/// Values that may be on their way to the store at once. A remote store's latency is paid once for so many; more
+/// would cost memory.
+const WRITES_IN_FLIGHT: usize = 4;
+
+/// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end:
+/// dropped without either, it leaves values behind that nothing refers to, for the sweep to find.
+pub struct Append<S> {
+    pub(super) uploads: Uploads<S>,
+    /// The upload as it stands in the store; `None` where it is new.
+    stored: Option<Upload>,
+    /// The upload as it is to be: so far without the new bytes.
+    upload: Upload,
+    start: u64,
+    hasher: Hasher,
+    segment: BytesMut,
+    /// How many of the bytes are on their way to the store, or there.
+    sent: u64,
+    writes: FuturesUnordered<LocalBoxFuture<'static, Result<(), StoreError>>>,
+}
+
+impl<S: Store> Uploads<S> {
+    /// Continues `upload`, as [`find`](Uploads::find) has returned it, at `offset`. `total` is the file's length,
+    /// where the client says it.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyComplete`]; [`Error::OffsetMismatch`]; [`Error::TotalMismatch`] where `total` differs from what
+    /// was said before; [`Error::Damaged`].
+    pub fn append(&self, stored: Upload, offset: u64, total: Option<u64>) -> Result<Append<S>, Error> {
+        if stored.is_complete() {
+            return Err(Error::AlreadyComplete);
+        }
+        let expected = stored.offset();
+        if expected != offset {
+            return Err(Error::OffsetMismatch { expected, provided: offset });
+        }
+        let mut upload = stored.clone();
+        match (stored.total, total) {
+            (Some(expected), Some(provided)) if expected != provided => {
+                return Err(Error::TotalMismatch { expected, provided });
+            }
+            (None, Some(_)) => upload.total = total,
+            _ => {}
+        }
+        Append::begin(self, upload, Some(stored))
+    }
+}
+
+impl<S: Store> Append<S> {
+    pub(super) fn begin(uploads: &Uploads<S>, upload: Upload, stored: Option<Upload>) -> Result<Self, Error> {
+        Ok(Self {
+            uploads: uploads.clone(),
+            stored,
+            start: upload.offset(),
+            hasher: upload.hasher()?,
+            upload,
+            segment: BytesMut::new(),
+            sent: 0,
+            writes: FuturesUnordered::new(),
+        })
+    }
+
+    /// The upload as it was before the new bytes, but for what has been said of it since.
+    pub fn upload(&self) -> &Upload {
+        &self.upload
+    }
+
+    /// How many bytes have been written so far.
+    pub fn received(&self) -> u64 {
+        self.sent + self.segment.len() as u64
+    }
+
+    /// Names the file: the name may come after the bytes.
+    pub fn set_filename(&mut self, filename: String) {
+        self.upload.filename = filename;
+    }
+
+    /// Adds bytes. Waits for the store only where four values are on their way to it already.
+    ///
+    /// # Errors
+    /// [`Error::Store`]: the append can only be discarded then.
+    pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        self.hasher.update(bytes);
+        let segment_size = self.upload.segment_size as usize;
+        while !bytes.is_empty() {
+            // The first segment grows as it needs to, since it is often the only one, and small.
+            if self.segment.is_empty() && self.sent > 0 {
+                self.segment.reserve(segment_size);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(segment_size - self.segment.len()));
+            self.segment.extend_from_slice(now);
+            bytes = later;
+            if self.segment.len() == segment_size {
+                self.send_segment().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends the segment at hand to the store, without waiting for the answer.
+    async fn send_segment(&mut self) -> Result<(), Error> {
+        while self.writes.len() >= WRITES_IN_FLIGHT {
+            self.writes.try_next().await?;
+        }
+        let value = std::mem::take(&mut self.segment).freeze();
+        let key = keys::data(self.upload.id, self.start + self.sent, self.uploads.attempt.tag);
+        self.sent += value.len() as u64;
+        let blobs = self.uploads.blobs.clone();
+        self.writes.push(Box::pin(async move { blobs.set(&key, value).await }));
+        // A future does nothing before it is polled.
+        if let Poll::Ready(Some(written)) = futures::poll!(self.writes.next()) {
+            written?;
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes part of the upload, and returns it as it is then.
+    ///
+    /// # Errors
+    /// [`Error::OffsetMismatch`], [`Error::AlreadyComplete`] or [`Error::NotFound`] where another request was faster;
+    /// [`Error::Store`]. The upload is as it was then, unless it was the last write, of the record, that failed: the
+    /// store alone knows whether that was done.
+    pub async fn commit(mut self) -> Result<Upload, Error> {
+        let record = match self.finish().await {
+            Ok(()) => self.upload.to_json(),
+            Err(error) => Err(error),
+        };
+        match record {
+            Ok(record) => {
+                self.uploads.records.set(&keys::open(self.upload.id), record.into()).await?;
+                Ok(self.upload)
+            }
+            Err(error) => {
+                self.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Brings everything but the record into the store, and `self.upload` to where the record is to have it.
+    pub(super) async fn finish(&mut self) -> Result<(), Error> {
+        if !self.segment.is_empty() {
+            self.send_segment().await?;
+        }
+        let page = self.upload.chunks.take_page(self.uploads.attempt.tag);
+        if self.sent > 0 {
+            self.upload.chunks.push(Entry { len: self.sent, tag: self.uploads.attempt.tag });
+        }
+        self.upload.checksum = Progress::Running(self.hasher.save());
+
+        let writes = std::mem::take(&mut self.writes);
+        let values = async { writes.try_collect::<()>().await.map_err(Error::from) };
+        let page = self.uploads.store_page(&self.upload, page);
+        try_join3(values, page, self.uploads.check_unmoved(self.stored.as_ref())).await?;
+        Ok(())
+    }
+
+    /// Gives up: the upload stays as it was, and what was stored of the bytes is removed. A value that can't be
+    /// removed now is the sweep's.
+    pub async fn discard(mut self) {
+        // A write under way would come after its removal.
+        while let Some(_written) = self.writes.next().await {}
+        for offset in (0..self.sent).step_by(self.upload.segment_size as usize) {
+            let key = keys::data(self.upload.id, self.start + offset, self.uploads.attempt.tag);
+            let _ = self.uploads.blobs.delete(&key).await;
+        }
+        let _ = self.uploads.blobs.delete(&keys::page(self.upload.id, self.uploads.attempt.tag)).await;
+    }
+}
+
+impl<S: Store> Uploads<S> {
+    async fn store_page(&self, upload: &Upload, page: Option<Vec<Entry>>) -> Result<(), Error> {
+        let Some(page) = page else {
+            return Ok(());
+        };
+        let key = keys::page(upload.id, self.attempt.tag);
+        Ok(self.blobs.set(&key, chunks::page_to_json(&page)?.into()).await?)
+    }
+
+    /// Looks whether the upload still is what it was when the request began.
+    async fn check_unmoved(&self, stored: Option<&Upload>) -> Result<(), Error> {
+        let Some(stored) = stored else {
+            return Ok(());
+        };
+        let now = self.find(stored.id).await?;
+        if now.is_complete() {
+            return Err(Error::AlreadyComplete);
+        }
+        if now != *stored {
+            return Err(Error::OffsetMismatch { expected: now.offset(), provided: stored.offset() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! The checksum of a whole file, carried from chunk to chunk.
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+
+/// A checksum's algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Algorithm {
+    /// MD5 (RFC 1321): finds accidents, not forgeries.
+    Md5,
+    /// SHA-1 (FIPS 180-4): finds accidents, not forgeries.
+    Sha1,
+    /// SHA-256 (FIPS 180-4).
+    Sha256,
+    /// SHA-512 (FIPS 180-4).
+    Sha512,
+}
+
+impl Algorithm {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
+
+    /// Its name as Python's hashlib has it, which is also that of the field a client sends the checksum in.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+}
+
+/// A file's checksum in lower-case hex, and the algorithm it was computed by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksum {
+    /// The algorithm.
+    pub algorithm: Algorithm,
+    /// The checksum itself in lower-case hex.
+    pub hex: String,
+}
+
+impl Checksum {
+    /// Whether `hex`, in either case, is this checksum.
+    pub fn matches(&self, hex: &str) -> bool {
+        self.hex.eq_ignore_ascii_case(hex.trim())
+    }
+}
+
+/// Makes [`Hasher`] an enum over the hash crates, since their traits are not made to be `dyn`.
+macro_rules! hashers {
+    ($($variant:ident => $digest:ty),+) => {
+        /// A checksum in the making.
+        #[derive(Clone)]
+        pub(super) enum Hasher { $($variant($digest)),+ }
+
+        impl Hasher {
+            pub(super) fn new(algorithm: Algorithm) -> Self {
+                match algorithm { $(Algorithm::$variant => Self::$variant(<$digest as md5::Digest>::new())),+ }
+            }
+
+            pub(super) fn update(&mut self, bytes: &[u8]) {
+                match self { $(Self::$variant(digest) => md5::Digest::update(digest, bytes)),+ }
+            }
+
+            /// The checksum of what has come so far.
+            pub(super) fn checksum(&self) -> Checksum {
+                let (algorithm, hex) = match self {
+                    $(Self::$variant(digest) => {
+                        (Algorithm::$variant, hex::encode(md5::Digest::finalize(digest.clone())))
+                    })+
+                };
+                Checksum { algorithm, hex }
+            }
+
+            /// The running state, as the hash crates serialise it.
+            pub(super) fn save(&self) -> HasherState {
+                let (algorithm, state) = match self {
+                    $(Self::$variant(digest) => (
+                        Algorithm::$variant,
+                        hex::encode(md5::digest::common::hazmat::SerializableState::serialize(digest)),
+                    )),+
+                };
+                HasherState { algorithm, state }
+            }
+
+            /// The hasher that goes on where `saved` left off.
+            pub(super) fn resume(saved: &HasherState) -> Result<Self, Error> {
+                let unreadable = || Error::Damaged("its checksum's state can't be read".to_owned());
+                let bytes = hex::decode(&saved.state).map_err(|_| unreadable())?;
+                match saved.algorithm {
+                    $(Algorithm::$variant => {
+                        let state = bytes.as_slice().try_into().map_err(|_| unreadable())?;
+                        let digest =
+                            <$digest as md5::digest::common::hazmat::SerializableState>::deserialize(state);
+                        digest.map(Self::$variant).map_err(|_| unreadable())
+                    })+
+                }
+            }
+        }
+    };
+}
+
+hashers!(Md5 => md5::Md5, Sha1 => sha1::Sha1, Sha256 => sha2::Sha256, Sha512 => sha2::Sha512);
+
+/// A running checksum as the record keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HasherState {
+    pub(super) algorithm: Algorithm,
+    state: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resumed_checksum_is_that_of_the_whole() {
+        // The digests of "abc" in RFC 1321 and FIPS 180-4.
+        let published = [
+            (Algorithm::Md5, "900150983cd24fb0d6963f7d28e17f72"),
+            (Algorithm::Sha1, "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (Algorithm::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ];
+        for (algorithm, hex) in published {
+            let mut hasher = Hasher::new(algorithm);
+            for byte in b"abc" {
+                hasher.update(&[*byte]);
+                hasher = Hasher::resume(&hasher.save()).unwrap();
+            }
+            assert_eq!(hasher.checksum().hex, hex);
+            assert!(hasher.checksum().matches(&hex.to_uppercase()));
+        }
+    }
+
+    #[test]
+    fn a_damaged_state_is_an_error() {
+        for algorithm in Algorithm::ALL {
+            let mut saved = Hasher::new(algorithm).save();
+            saved.state.pop();
+            assert!(matches!(Hasher::resume(&saved), Err(Error::Damaged(_))));
+        }
+    }
+}

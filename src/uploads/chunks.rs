@@ -1,0 +1,124 @@
+//! The list of an upload's chunks, which stays small however many there are.
+//!
+//! The record holds the newest chunks themselves. When they are more than [`FANOUT`], the oldest of them are written
+//! out as a page, which stands one level up as a single entry; pages too many for their level become a page of the
+//! next, and so on. So a list of n chunks is a few entries on each of log(n) levels, and the entries of the highest
+//! level come first in the file.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::Error;
+
+/// How many entries make a page.
+const FANOUT: usize = 16;
+
+/// Some bytes of the file in a row: a chunk, or a page's worth of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, Uuid)", into = "(u64, Uuid)")]
+pub(super) struct Entry {
+    /// How many bytes.
+    pub(super) len: u64,
+    /// The tag of the request that wrote them.
+    pub(super) tag: Uuid,
+}
+
+impl From<(u64, Uuid)> for Entry {
+    fn from((len, tag): (u64, Uuid)) -> Self {
+        Self { len, tag }
+    }
+}
+
+impl From<Entry> for (u64, Uuid) {
+    fn from(entry: Entry) -> Self {
+        (entry.len, entry.tag)
+    }
+}
+
+/// The list: `levels[0]` holds chunks, `levels[n]` pages of entries of the level below.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Chunks {
+    levels: Vec<Vec<Entry>>,
+}
+
+impl Chunks {
+    /// How many bytes the chunks have together.
+    pub(super) fn len(&self) -> u64 {
+        self.levels.iter().flatten().map(|entry| entry.len).sum()
+    }
+
+    /// The levels from the highest, which begins the file, to the chunks: each with its number.
+    pub(super) fn levels(&self) -> impl Iterator<Item = (usize, &[Entry])> {
+        self.levels.iter().map(Vec::as_slice).enumerate().rev()
+    }
+
+    /// Adds a chunk at the end.
+    pub(super) fn push(&mut self, chunk: Entry) {
+        self.push_at(0, chunk);
+    }
+
+    /// Takes a page's worth of entries out of a level that has too many, and puts one entry for them, with the tag of
+    /// the request that writes the page, on the level above.
+    ///
+    /// One call, and so one page a commit, is enough: a level gets at most one entry a commit, and the ones above the
+    /// lowest get theirs so seldom that each finds a commit of its own before it needs another.
+    pub(super) fn take_page(&mut self, tag: Uuid) -> Option<Vec<Entry>> {
+        let level = self.levels.iter().position(|entries| entries.len() >= FANOUT)?;
+        let page: Vec<Entry> = self.levels[level].drain(..FANOUT).collect();
+        let len = page.iter().map(|entry| entry.len).sum();
+        self.push_at(level + 1, Entry { len, tag });
+        Some(page)
+    }
+
+    fn push_at(&mut self, level: usize, entry: Entry) {
+        if self.levels.len() <= level {
+            self.levels.resize(level + 1, Vec::new());
+        }
+        self.levels[level].push(entry);
+    }
+}
+
+/// A page as it is stored.
+pub(super) fn page_to_json(page: &[Entry]) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(page).map_err(|error| Error::Damaged(format!("a page can't be written: {error}")))
+}
+
+/// A page as it was stored.
+pub(super) fn page_from_json(json: &[u8]) -> Result<Vec<Entry>, Error> {
+    serde_json::from_slice(json).map_err(|error| Error::Damaged(format!("a page can't be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// All chunks in the order of the file, pages read from `pages`.
+    fn flatten(level: usize, entries: &[Entry], pages: &HashMap<Uuid, Vec<Entry>>) -> Vec<u64> {
+        match level {
+            0 => entries.iter().map(|entry| entry.len).collect(),
+            _ => entries.iter().flat_map(|entry| flatten(level - 1, &pages[&entry.tag], pages)).collect(),
+        }
+    }
+
+    #[test]
+    fn the_list_keeps_order_and_stays_small() {
+        let (mut chunks, mut pages) = (Chunks::default(), HashMap::new());
+        let count = 70_000;
+        let mut largest = 0;
+        for number in 1..=count {
+            let tag = Uuid::from_u128(number);
+            if let Some(page) = chunks.take_page(tag) {
+                pages.insert(tag, page);
+            }
+            chunks.push(Entry { len: u64::try_from(number).unwrap(), tag });
+            largest = largest.max(serde_json::to_vec(&chunks).unwrap().len());
+        }
+        let found: Vec<u64> = chunks.levels().flat_map(|(level, entries)| flatten(level, entries, &pages)).collect();
+        assert_eq!(found, (1..=70_000).collect::<Vec<u64>>());
+        assert_eq!(chunks.len(), found.iter().sum::<u64>());
+        assert!(largest < 5_000, "the list took {largest} bytes");
+    }
+}

@@ -1,0 +1,163 @@
+//! Reading a complete upload's bytes, any range of them.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::stream::{self, LocalBoxStream, Stream, StreamExt, TryStreamExt};
+use uuid::Uuid;
+
+use super::chunks::{self, Entry};
+use super::record::Upload;
+use super::{Error, Uploads, keys};
+use crate::store::Store;
+
+/// Values that are fetched ahead of the reader.
+const READS_IN_FLIGHT: usize = 2;
+
+/// A file's bytes in order, in pieces of at most a value's size.
+pub type Reading = LocalBoxStream<'static, Result<Bytes, Error>>;
+
+/// A key of the upload's, in the order of the file; a page comes after all that it lists.
+pub(super) enum Part {
+    Value(Value),
+    Page(String),
+}
+
+/// Bytes of the file: some or all of the value under `key`.
+pub(super) struct Value {
+    pub(super) key: String,
+    wanted: Range<usize>,
+}
+
+impl<S: Store> Uploads<S> {
+    /// The bytes of `range`; what lies past the upload's offset is left out.
+    ///
+    /// The stream ends with [`Error::Damaged`] where a part is missing (the upload may have been deleted meanwhile),
+    /// or [`Error::Store`].
+    pub fn read(&self, upload: &Upload, range: Range<u64>) -> Reading {
+        let blobs = self.blobs.clone();
+        let fetches = self.parts(upload, range).try_filter_map(move |part| {
+            let blobs = blobs.clone();
+            async move {
+                Ok(match part {
+                    Part::Value(value) => Some(fetch(blobs, value)),
+                    Part::Page(_) => None,
+                })
+            }
+        });
+        fetches.try_buffered(READS_IN_FLIGHT).boxed_local()
+    }
+
+    /// The keys that `range` of the upload consists of.
+    pub(super) fn parts(
+        &self,
+        upload: &Upload,
+        range: Range<u64>,
+    ) -> impl Stream<Item = Result<Part, Error>> + 'static {
+        let walk = Walk::new(self.blobs.clone(), upload, range);
+        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|part| (part, walk))) })
+    }
+}
+
+async fn fetch<S: Store>(blobs: S, value: Value) -> Result<Bytes, Error> {
+    let Some(bytes) = blobs.get(&value.key).await? else {
+        return Err(Error::Damaged(format!("{} is missing", value.key)));
+    };
+    if bytes.len() < value.wanted.end {
+        return Err(Error::Damaged(format!("{} has only {} bytes", value.key, bytes.len())));
+    }
+    Ok(bytes.slice(value.wanted))
+}
+
+/// A walk through the list of chunks, pages and all.
+struct Walk<S> {
+    blobs: S,
+    id: Uuid,
+    segment_size: u64,
+    range: Range<u64>,
+    /// What is still to be visited; the next is the last.
+    ahead: Vec<Step>,
+}
+
+enum Step {
+    /// An entry of a level, and where its bytes begin in the file.
+    Visit { level: usize, start: u64, entry: Entry },
+    /// What is left of a chunk.
+    Chunk { start: u64, from: u64, entry: Entry },
+    /// A page whose entries have been visited.
+    Leave { key: String },
+}
+
+impl<S: Store> Walk<S> {
+    fn new(blobs: S, upload: &Upload, range: Range<u64>) -> Self {
+        let mut walk =
+            Self { blobs, id: upload.id, segment_size: u64::from(upload.segment_size), range, ahead: Vec::new() };
+        let mut start = 0;
+        let mut steps = Vec::new();
+        for (level, entries) in upload.chunks.levels() {
+            for entry in entries {
+                steps.push(Step::Visit { level, start, entry: *entry });
+                start += entry.len;
+            }
+        }
+        walk.ahead.extend(steps.into_iter().rev());
+        walk
+    }
+
+    async fn next(&mut self) -> Result<Option<Part>, Error> {
+        while let Some(step) = self.ahead.pop() {
+            match step {
+                Step::Leave { key } => return Ok(Some(Part::Page(key))),
+                Step::Visit { start, entry, .. } if !self.wants(start, entry.len) => {}
+                Step::Visit { level: 0, start, entry } => self.ahead.push(Step::Chunk { start, from: 0, entry }),
+                Step::Visit { level, start, entry } => self.open_page(level, start, entry).await?,
+                Step::Chunk { start, from, entry } => {
+                    if let Some(value) = self.next_value(start, from, entry) {
+                        return Ok(Some(Part::Value(value)));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn wants(&self, start: u64, len: u64) -> bool {
+        start < self.range.end && self.range.start < start + len
+    }
+
+    async fn open_page(&mut self, level: usize, mut start: u64, entry: Entry) -> Result<(), Error> {
+        let key = keys::page(self.id, entry.tag);
+        let Some(json) = self.blobs.get(&key).await? else {
+            return Err(Error::Damaged(format!("{key} is missing")));
+        };
+        let mut steps = Vec::new();
+        for entry in chunks::page_from_json(&json)? {
+            steps.push(Step::Visit { level: level - 1, start, entry });
+            start += entry.len;
+        }
+        self.ahead.push(Step::Leave { key });
+        self.ahead.extend(steps.into_iter().rev());
+        Ok(())
+    }
+
+    /// The chunk's value at `from`, if any of it is wanted; the rest of the chunk is put ahead.
+    fn next_value(&mut self, start: u64, mut from: u64, entry: Entry) -> Option<Value> {
+        if from == 0 && self.range.start > start {
+            from = (self.range.start - start) / self.segment_size * self.segment_size;
+        }
+        let len = self.segment_size.min(entry.len - from.min(entry.len));
+        let place = start + from;
+        if len == 0 || place >= self.range.end {
+            return None;
+        }
+        self.ahead.push(Step::Chunk { start, from: from + len, entry });
+        let wanted_from = self.range.start.saturating_sub(place).min(len);
+        let wanted_to = (self.range.end - place).min(len);
+        Some(Value { key: keys::data(self.id, place, entry.tag), wanted: to_usize(wanted_from)..to_usize(wanted_to) })
+    }
+}
+
+/// A place within a value, which is no longer than a `u32` says.
+fn to_usize(place: u64) -> usize {
+    usize::try_from(place).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,142 @@
+//! An upload's record.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::checksum::{Algorithm, Checksum, Hasher, HasherState};
+use super::chunks::Chunks;
+use super::{Append, Error, Uploads};
+use crate::store::Store;
+
+/// An upload as its record has it. Times are whole microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// The upload's id.
+    pub id: Uuid,
+    /// The name that the client gave the file: at most 255 characters of any kind.
+    pub filename: String,
+    /// The path that the file is served under once it is complete, without a slash at the start.
+    pub path: String,
+    /// Who made the upload; `None` where nobody was asked.
+    pub user: Option<String>,
+    /// When the upload was created.
+    pub created_at: Timestamp,
+    /// When it was completed; `None` until then.
+    pub completed_at: Option<Timestamp>,
+    /// The file's length in bytes; `None` while the client hasn't said it.
+    pub total: Option<u64>,
+    /// The most bytes that one of the upload's values has.
+    pub(super) segment_size: u32,
+    pub(super) chunks: Chunks,
+    pub(super) checksum: Progress,
+}
+
+/// The checksum in the record: running, then done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Progress {
+    Running(HasherState),
+    Done(Checksum),
+}
+
+/// What a client says of an upload when it begins one.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// The id, drawn at random: with no users, it is all that protects the upload.
+    pub id: Uuid,
+    /// The file's name.
+    pub filename: String,
+    /// The path that the file will be served under.
+    pub path: String,
+    /// Who makes the upload.
+    pub user: Option<String>,
+    /// The file's length in bytes, where it is known.
+    pub total: Option<u64>,
+    /// The checksum's algorithm.
+    pub algorithm: Algorithm,
+    /// The most bytes that a value may have; at least 1.
+    pub segment_size: u32,
+}
+
+impl Upload {
+    fn new(new: NewUpload, created_at: Timestamp) -> Self {
+        Self {
+            id: new.id,
+            filename: new.filename,
+            path: new.path,
+            user: new.user,
+            created_at,
+            completed_at: None,
+            total: new.total,
+            segment_size: new.segment_size.max(1),
+            chunks: Chunks::default(),
+            checksum: Progress::Running(Hasher::new(new.algorithm).save()),
+        }
+    }
+
+    /// How many bytes have arrived: where the next chunk begins.
+    pub fn offset(&self) -> u64 {
+        self.chunks.len()
+    }
+
+    /// Whether the file is complete and verified.
+    pub fn is_complete(&self) -> bool {
+        self.completed_at.is_some()
+    }
+
+    /// The file's verified checksum; `None` while the upload is open.
+    pub fn checksum(&self) -> Option<&Checksum> {
+        match &self.checksum {
+            Progress::Running(_) => None,
+            Progress::Done(checksum) => Some(checksum),
+        }
+    }
+
+    /// The algorithm of the upload's checksum.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.checksum {
+            Progress::Running(state) => state.algorithm,
+            Progress::Done(checksum) => checksum.algorithm,
+        }
+    }
+
+    /// When the upload expires, if it isn't complete by then.
+    pub fn expires_at(&self, expiration_delta: SignedDuration) -> Timestamp {
+        self.created_at.checked_add(expiration_delta).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Whether the upload is open and was to be complete by now.
+    pub fn is_expired(&self, now: Timestamp, expiration_delta: SignedDuration) -> bool {
+        !self.is_complete() && self.expires_at(expiration_delta) <= now
+    }
+
+    /// The checksum so far.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyComplete`]; [`Error::Damaged`].
+    pub(super) fn hasher(&self) -> Result<Hasher, Error> {
+        match &self.checksum {
+            Progress::Running(state) => Hasher::resume(state),
+            Progress::Done(_) => Err(Error::AlreadyComplete),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(self).map_err(|error| Error::Damaged(format!("its record can't be written: {error}")))
+    }
+
+    pub(super) fn from_json(json: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(json).map_err(|error| Error::Damaged(format!("its record can't be read: {error}")))
+    }
+}
+
+impl<S: Store> Uploads<S> {
+    /// Begins an upload: nothing is stored before the first commit of the append.
+    ///
+    /// # Errors
+    /// None that a caller causes; [`Error::Damaged`] stands for a fault in this crate.
+    pub fn create(&self, new: NewUpload) -> Result<Append<S>, Error> {
+        Append::begin(self, Upload::new(new, self.attempt.at), None)
+    }
+}
