@@ -10,11 +10,11 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, R
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
 
 use super::Service;
 use super::body::{self, ResponseBody};
 use super::error::Error;
-use super::urls;
 use crate::store::Store;
 use crate::uploads::{self, Algorithm, Checksum, Upload};
 
@@ -25,9 +25,10 @@ const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(
 pub(super) async fn answer<S: Store>(
     service: &Service<S>,
     path: &str,
+    id: Uuid,
     request: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Error> {
-    let upload = find(service, path).await?;
+    let upload = find(service, path, id).await?;
     let file = File::of(&upload)?;
     if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
         let mut response = body::empty(StatusCode::NOT_MODIFIED);
@@ -40,13 +41,12 @@ pub(super) async fn answer<S: Store>(
 }
 
 /// The complete upload whose file is at this path.
-async fn find<S: Store>(service: &Service<S>, path: &str) -> Result<Upload, Error> {
-    let (path, id) = urls::parse_file_path(path).ok_or(Error::NoFileHere)?;
+async fn find<S: Store>(service: &Service<S>, path: &str, id: Uuid) -> Result<Upload, Error> {
     let upload = match service.uploads.find(id).await {
-        Err(uploads::Error::NotFound) => return Err(Error::NoFileHere),
+        Err(uploads::Error::NotFound) => return Err(Error::NothingHere),
         found => found?,
     };
-    if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Error::NoFileHere) }
+    if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Error::NothingHere) }
 }
 
 /// What there is to say of a file, whatever part of it is sent.
@@ -62,7 +62,7 @@ struct File {
 
 impl File {
     fn of(upload: &Upload) -> Result<Self, Error> {
-        let checksum = upload.checksum().ok_or(Error::NoFileHere)?;
+        let checksum = upload.checksum().ok_or(Error::NothingHere)?;
         let unreadable = || uploads::Error::Damaged(format!("the checksum of {} can't be read", upload.id));
         let digest = hex::decode(&checksum.hex).map_err(|_| unreadable())?;
         let completed_at = upload.completed_at.unwrap_or(upload.created_at);

@@ -64,7 +64,7 @@ pub(super) enum Error {
     #[error("Method \"{method}\" not allowed.")]
     Method { method: Method, allow: &'static str },
     #[error("Not found.")]
-    NoFileHere,
+    NothingHere,
     #[error("The range is not satisfiable: the file has {0} bytes")]
     Range(u64),
     #[error(transparent)]
@@ -107,7 +107,7 @@ impl Error {
             Self::LongFields(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NoFileHere | Self::Upload(uploads::Error::NotFound) => StatusCode::NOT_FOUND,
+            Self::NothingHere | Self::Upload(uploads::Error::NotFound) => StatusCode::NOT_FOUND,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Setting(_) | Self::Upload(uploads::Error::Damaged(_)) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Upload(uploads::Error::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,

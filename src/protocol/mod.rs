@@ -32,8 +32,9 @@ enum Route {
     Welcome,
     Uploads,
     Upload(Uuid),
-    /// A stored file, by the path it is served under.
-    File(String),
+    /// A stored file: the path it is served under, and the id in that.
+    File(String, Uuid),
+    Nothing,
 }
 
 impl<S: Store> Service<S> {
@@ -60,8 +61,11 @@ impl<S: Store> Service<S> {
             (Route::Welcome, method) => Err(Error::Method { method, allow: "GET, HEAD" }),
             (Route::Uploads, method) => drf::answer_uploads(self, &urls, method, request).await,
             (Route::Upload(id), method) => drf::answer_upload(self, &urls, method, id, request).await,
-            (Route::File(path), Method::GET | Method::HEAD) => download::answer(self, &path, request.headers()).await,
-            (Route::File(_), method) => Err(Error::Method { method, allow: "GET, HEAD" }),
+            (Route::File(path, id), Method::GET | Method::HEAD) => {
+                download::answer(self, &path, id, request.headers()).await
+            }
+            (Route::File(..), method) => Err(Error::Method { method, allow: "GET, HEAD" }),
+            (Route::Nothing, _) => Err(Error::NothingHere),
         }
     }
 }
@@ -75,7 +79,12 @@ impl Route {
         if path == urls::UPLOADS {
             return Self::Uploads;
         }
-        let id = path.strip_prefix(urls::UPLOADS).and_then(|rest| rest.strip_prefix('/')).and_then(urls::parse_id);
-        id.map_or_else(|| Self::File(path.to_owned()), Self::Upload)
+        if let Some(id) = path.strip_prefix(urls::UPLOADS).and_then(|rest| urls::parse_id(rest.strip_prefix('/')?)) {
+            return Self::Upload(id);
+        }
+        match urls::parse_file_path(path) {
+            Some((path, id)) => Self::File(path, id),
+            None => Self::Nothing,
+        }
     }
 }

@@ -1,0 +1,216 @@
+//! What goes wrong, and the answer: the rows of the peer's own table, and ours where the peer lets things pass.
+
+mod support;
+
+use http::Method;
+use serde_json::json;
+use support::{Client, Form, Server, data};
+
+fn detail(text: &str) -> serde_json::Value {
+    json!({"detail": text})
+}
+
+fn chunk(bytes: &[u8]) -> Form {
+    Form::new().field("filename", "f.bin").file("file", "blob", bytes)
+}
+
+#[test]
+fn chunks_out_of_order_say_where_to_go_on() {
+    let (server, file) = (Server::start(), data::bytes(1, 30_000));
+    let client = server.client();
+    let url = client.begin(&file, 10_000);
+    let mismatch = |provided: u64| json!({"detail": "Offsets do not match", "expected_offset": 10_000, "provided_offset": provided});
+    client.put_chunk(&url, &file, 20_000, 30_000).expect_json(400, mismatch(20_000));
+    client.put_chunk(&url, &file, 0, 10_000).expect_json(400, mismatch(0));
+    assert_eq!(client.get(&url).json()["offset"], 10_000);
+
+    let first = client.put_chunk("/uploads/", &file, 10_000, 20_000);
+    first.expect_json(400, json!({"detail": "Offsets do not match", "expected_offset": 0, "provided_offset": 10_000}));
+}
+
+#[test]
+fn a_fault_in_the_range_is_told() {
+    let server = Server::with(&[("max_bytes", "1000000")]);
+    let client = server.client();
+    let headers = detail("Error in request headers");
+    let cases = [
+        ("bytes 0-9", headers.clone()),
+        ("bytes=0-9/10", headers.clone()),
+        ("bytes a-9/10", headers.clone()),
+        ("bytes 0-100000/5", detail("End of chunk exceeds reported total (5 bytes)")),
+        ("bytes 0-10/10", detail("End of chunk exceeds reported total (10 bytes)")),
+        ("bytes 0-9/1000001", detail("Size of file exceeds the limit (1000000 bytes)")),
+        ("bytes 0-1/10", detail("File size doesn't match headers: file size is 10 but 2 reported")),
+        ("bytes 0-19/20", detail("File size doesn't match headers: file size is 10 but 20 reported")),
+        ("bytes 5-3/20", detail("File size doesn't match headers: file size is 10 but -1 reported")),
+    ];
+    for (range, answer) in cases {
+        client.put_form("/uploads/", range, chunk(b"0123456789")).expect_json(400, answer);
+    }
+    client.send_form(Method::PUT, "/uploads/", &[], chunk(b"0123456789")).expect_json(400, headers);
+    assert_eq!(server.stored(), [], "a chunk that was refused leaves nothing");
+}
+
+#[test]
+fn a_fault_in_the_form_is_told() {
+    let server = Server::start();
+    let client = server.client();
+    let range = "bytes 0-2/3";
+    let no_file = detail("No chunk file was submitted");
+    client.put_form("/uploads/", range, Form::new().field("filename", "f")).expect_json(400, no_file.clone());
+    client.put_form("/uploads/", range, Form::new().file("other", "f", b"abc")).expect_json(400, no_file.clone());
+    client.put_form("/uploads/", range, Form::new().field("file", "abc")).expect_json(400, no_file.clone());
+    client.put_form("/uploads/", "nonsense", Form::new().field("filename", "f")).expect_json(400, no_file.clone());
+    client.send(Method::PUT, "/uploads/", &[], b"").expect_json(400, no_file);
+
+    let twice = chunk(b"abc").file("file", "again", b"abc");
+    client.put_form("/uploads/", range, twice).expect_json(400, detail("More than one chunk file was submitted"));
+    let no_name = json!({"detail": {"filename": ["This field is required."]}});
+    client.put_form("/uploads/", range, Form::new().file("file", "", b"abc")).expect_json(400, no_name);
+    let long = json!({"detail": {"filename": ["Ensure this field has no more than 255 characters."]}});
+    let form = Form::new().field("filename", &"ä".repeat(256)).file("file", "blob", b"abc");
+    client.put_form("/uploads/", range, form).expect_json(400, long);
+    assert_eq!(server.stored(), []);
+    let form = Form::new().field("filename", &"ä".repeat(255)).file("file", "blob", b"abc");
+    client.put_form("/uploads/", range, form).expect(200);
+}
+
+#[test]
+fn a_body_that_can_not_be_read_is_told() {
+    let server = Server::start();
+    let client = server.client();
+    let post = |content_type: &str, body: &[u8]| {
+        client.send(Method::POST, "/uploads/", &[("Content-Type", content_type)], body)
+    };
+    assert!(post("application/json", b"{").expect(400).text("detail").starts_with("JSON parse error - "));
+    assert!(post("multipart/form-data", b"").expect(400).text("detail").starts_with("Multipart form parse error - "));
+    let cut = post("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb");
+    assert!(cut.expect(400).text("detail").starts_with("Multipart form parse error - "));
+    let unsupported = detail("Unsupported media type \"text/plain\" in request.");
+    post("text/plain", b"abc").expect_json(415, unsupported);
+    post("application/json", format!("{{\"md5\": \"{}\"}}", "0".repeat(70_000)).as_bytes()).expect(413);
+    let long = Form::new().field("filename", &"f".repeat(70_000)).file("file", "blob", b"abc");
+    client.put_form("/uploads/", "bytes 0-2/3", long).expect(413);
+    assert_eq!(server.stored(), []);
+}
+
+#[test]
+fn the_total_never_changes_and_completion_waits_for_all_of_it() {
+    let (server, file) = (Server::start(), data::bytes(2, 30_000));
+    let client = server.client();
+    let url = client.begin(&file, 10_000);
+    let reply = client.put_form(&url, "bytes 10000-19999/40000", chunk(&file[10_000..20_000])).expect(400);
+    assert!(reply.text("detail").starts_with("Total size does not match"));
+    let reply = client.complete(&url, &data::md5(&file[..10_000])).expect(400);
+    assert_eq!(reply.json()["expected_offset"], 10_000);
+    client.put_chunk(&url, &file, 10_000, 30_000).expect(200);
+    client.complete(&url, &data::md5(&file)).expect(200);
+}
+
+#[test]
+fn a_wrong_checksum_leaves_the_upload_open() {
+    let (server, file) = (Server::start(), data::bytes(3, 1_000));
+    let client = server.client();
+    let url = client.begin(&file, 1_000);
+    let required = detail("Checksum of type 'md5' is required");
+    client.send(Method::POST, &url, &[], b"").expect_json(400, required.clone());
+    client.complete(&url, "").expect_json(400, required);
+    client.complete(&url, &data::md5(b"")).expect_json(400, detail("checksum does not match"));
+    assert_eq!(client.get(&url).json()["status"], 1);
+    client.complete(&url, &data::md5(&file)).expect(200);
+}
+
+#[test]
+fn a_complete_upload_stays_what_it_is() {
+    let (server, file) = (Server::start(), data::bytes(4, 1_000));
+    let client = server.client();
+    let url = client.begin(&file, 1_000);
+    client.complete(&url, &data::md5(&file)).expect(200);
+    let complete = detail("Upload has already been marked as \"complete\"");
+    client.complete(&url, &data::md5(&file)).expect_json(400, complete.clone());
+    client.complete(&url, &data::md5(b"")).expect_json(400, complete.clone());
+    client.put_chunk(&url, &file, 0, 1_000).expect_json(400, complete);
+    assert_eq!(client.get(&url).json()["status"], 2);
+}
+
+#[test]
+fn an_expired_upload_can_be_looked_at_but_not_continued() {
+    let server = Server::with(&[("expiration_delta", "0s")]);
+    let client = server.client();
+    let url = client.begin(b"abc", 1);
+    let expired = detail("Upload has expired");
+    client.put_chunk(&url, b"abc", 1, 3).expect_json(410, expired.clone());
+    client.complete(&url, &data::md5(b"abc")).expect_json(410, expired);
+    assert_eq!(client.get(&url).expect(200).json()["offset"], 1);
+    // What is complete does not expire.
+    let whole = client.upload_whole("f", b"abc").expect(200);
+    client.get(&whole.text("file")).expect(200);
+    assert_eq!(client.complete(&whole.text("url"), "x").expect(400).text("detail").find("complete"), Some(31));
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let server = Server::start();
+    let client = server.client();
+    let unknown = "/uploads/123e4567-e89b-12d3-a456-426614174000";
+    let not_found = detail("No ChunkedUpload matches the given query.");
+    client.get(unknown).expect_json(404, not_found.clone());
+    client.delete(unknown).expect_json(404, not_found.clone());
+    client.complete(unknown, "x").expect_json(404, not_found.clone());
+    client.put_chunk(unknown, b"abc", 0, 3).expect_json(404, not_found);
+    for path in ["/uploads/1", "/uploads/123e4567e89b12d3a456426614174000", "/other", "/uploads/../other/x"] {
+        client.get(path).expect_json(404, detail("Not found."));
+    }
+    client.send(Method::PUT, "/uploads/f.bin", &[], b"").expect(404);
+    assert_eq!(server.stored(), []);
+}
+
+#[test]
+fn a_method_that_is_not_there_says_which_are() {
+    let server = Server::start();
+    let client = server.client();
+    let not_allowed = |client: &Client, method: Method, path: &str, allow: &str| {
+        let reply = client.send(method.clone(), path, &[], b"").expect(405);
+        assert_eq!(reply.header("allow"), allow);
+        assert_eq!(reply.json(), detail(&format!("Method \"{method}\" not allowed.")));
+    };
+    not_allowed(&client, Method::DELETE, "/uploads/", "GET, HEAD, POST, PUT");
+    let id = "123e4567-e89b-12d3-a456-426614174000";
+    not_allowed(&client, Method::PATCH, &format!("/uploads/{id}"), "DELETE, GET, HEAD, POST, PUT");
+    not_allowed(&client, Method::POST, &format!("/chunked_uploads/{id}.done"), "GET, HEAD");
+    not_allowed(&client, Method::POST, "/", "GET, HEAD");
+}
+
+#[test]
+fn nobody_is_logged_in_so_the_list_is_empty() {
+    let server = Server::start();
+    server.client().begin(b"abc", 1);
+    server.client().get("/uploads/").expect_json(200, json!([]));
+}
+
+#[test]
+fn a_client_that_hangs_up_in_a_chunk_changes_nothing() {
+    let (server, file) = (Server::start(), data::bytes(5, 3_000_000));
+    let client = server.client();
+    let url = client.begin(&file, 1_000_000);
+    let before = server.stored();
+
+    let body = chunk(&file[1_000_000..]).into_body();
+    let head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {}\r\nContent-Type: {}\r\nContent-Range: bytes 1000000-2999999/3000000\r\n\
+         Content-Length: {}\r\n\r\n",
+        url.split_once(server.address()).unwrap().1,
+        server.address(),
+        Form::content_type(),
+        body.len()
+    );
+    let connection = client.send_raw(&[head.as_bytes(), &body[..1_900_000]].concat());
+    // A value of the chunk is there before the rest of it is.
+    server.wait_until_stored(|stored| stored.len() > before.len());
+    drop(connection);
+    server.wait_until_stored(|stored| *stored == before);
+    assert_eq!(client.get(&url).json()["offset"], 1_000_000);
+    client.put_chunk(&url, &file, 1_000_000, 3_000_000).expect(200);
+    let complete = client.complete(&url, &data::md5(&file)).expect(200);
+    assert!(client.get(&complete.text("file")).body == file);
+}

@@ -1,0 +1,56 @@
+//! The host's own promises: its port, its signals, its variables.
+
+mod support;
+
+use std::io::{Read, Write};
+use std::process::Command;
+
+use support::{Form, Server, data, server};
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let server = Server::start();
+    let output = Command::new(server::host())
+        .current_dir(server::root())
+        .args(["--no-build", "--listen", server.address()])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&format!("cannot listen on {}", server.address())), "{message}");
+}
+
+#[test]
+fn a_variable_that_is_not_declared_is_told() {
+    let output = Command::new(server::host())
+        .current_dir(server::root())
+        .args(["--no-build", "--listen", "127.0.0.1:0", "--variable", "max_byte=1"])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8(output.stderr).unwrap().contains("max_bytes"));
+}
+
+#[test]
+fn a_signal_lets_requests_in_flight_finish() {
+    if server::on_spin() {
+        return;
+    }
+    let (mut server, file) = (Server::start(), data::bytes(1, 3_000_000));
+    let body = Form::new().field("md5", &data::md5(&file)).file("file", "f.bin", &file).into_body();
+    let head = format!(
+        "POST /uploads/ HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        server.address(),
+        Form::content_type(),
+        body.len()
+    );
+    let mut connection = server.client().send_raw(&[head.as_bytes(), &body[..2_000_000]].concat());
+    // The request is being handled: a value of it is there.
+    server.wait_until_stored(|stored| !stored.is_empty());
+    server.signal("TERM");
+    connection.write_all(&body[2_000_000..]).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(server.wait().success());
+}

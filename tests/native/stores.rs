@@ -1,0 +1,70 @@
+//! Stores that watch, and stores that fail.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use spin_chunked_upload::store::{MemoryStore, Store, StoreError};
+
+/// A call of the store port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    Get(String),
+    Set(String, usize),
+    Delete(String),
+}
+
+/// A store in memory that writes down each call, and fails those that it is told to.
+#[derive(Clone, Default)]
+pub struct WatchedStore {
+    pub inner: MemoryStore,
+    calls: Rc<RefCell<Vec<Call>>>,
+    fault: Rc<RefCell<Option<Fault>>>,
+}
+
+type Fault = Box<dyn Fn(&Call) -> bool>;
+
+impl WatchedStore {
+    /// The calls since this was last asked.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.calls.borrow_mut())
+    }
+
+    /// From now on, fails the calls that `fault` says.
+    pub fn fail(&self, fault: impl Fn(&Call) -> bool + 'static) {
+        *self.fault.borrow_mut() = Some(Box::new(fault));
+    }
+
+    /// From now on, fails no call.
+    pub fn heal(&self) {
+        *self.fault.borrow_mut() = None;
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> Vec<String> {
+        self.inner.snapshot().into_keys().collect()
+    }
+
+    fn call(&self, call: Call) -> Result<(), StoreError> {
+        let fails = self.fault.borrow().as_ref().is_some_and(|fault| fault(&call));
+        self.calls.borrow_mut().push(call);
+        if fails { Err(StoreError("told to fail".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl Store for WatchedStore {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        self.call(Call::Get(key.to_owned()))?;
+        self.inner.get(key).await
+    }
+
+    async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
+        self.call(Call::Set(key.to_owned(), value.len()))?;
+        self.inner.set(key, value).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.call(Call::Delete(key.to_owned()))?;
+        self.inner.delete(key).await
+    }
+}

@@ -1,0 +1,174 @@
+//! A server of one's own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::Client;
+
+/// Compiling the component for the first time takes the longest.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What is waited for takes milliseconds.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The repository's root, where spin.toml is.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Whether the tests run on Spin rather than on this repository's host.
+pub fn on_spin() -> bool {
+    std::env::var("UPLOAD_TEST_RUNTIME").is_ok_and(|runtime| runtime == "spin")
+}
+
+/// The host's program; builds it and the component, once.
+pub fn host() -> &'static Path {
+    static HOST: OnceLock<PathBuf> = OnceLock::new();
+    HOST.get_or_init(|| {
+        // What `cargo run --release` builds, so that nothing is built twice.
+        run(Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]));
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+        let host = target.join("release").join(format!("host{}", std::env::consts::EXE_SUFFIX));
+        run(Command::new(&host).arg("--build-only"));
+        host
+    })
+}
+
+fn run(command: &mut Command) {
+    let status = command.current_dir(root()).status().expect("the command starts");
+    assert!(status.success(), "{command:?} failed: {status}");
+}
+
+/// A running server with a data folder of its own. Dropping it kills it.
+pub struct Server {
+    process: Child,
+    address: String,
+    variables: Vec<(String, String)>,
+    state: TempDir,
+}
+
+impl Server {
+    /// A server with the default settings.
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// A server with these variables.
+    pub fn with(variables: &[(&str, &str)]) -> Self {
+        let state = tempfile::tempdir().expect("a folder");
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (process, address) = spawn(state.path(), &variables, "127.0.0.1:0");
+        Self { process, address, variables, state }
+    }
+
+    /// Kills the server where it stands (SIGKILL), and starts it anew on the same port and data.
+    pub fn crash_and_restart(&mut self) {
+        self.kill();
+        (self.process, self.address) = spawn(self.state.path(), &self.variables, &self.address);
+    }
+
+    /// Kills the server where it stands (SIGKILL).
+    pub fn kill(&mut self) {
+        self.process.kill().expect("the server runs");
+        self.process.wait().expect("the server ends");
+    }
+
+    /// Sends a signal by name, such as `TERM`.
+    pub fn signal(&self, name: &str) {
+        run(Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()));
+    }
+
+    /// Waits until the server has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        self.process.wait().expect("the server ends")
+    }
+
+    /// The server's process.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A client of this server.
+    pub fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// All keys of the default store and the lengths of their values.
+    pub fn stored(&self) -> Vec<(String, i64)> {
+        let database = rusqlite::Connection::open(self.state.path().join("sqlite_key_value.db")).expect("the database");
+        let mut statement = database
+            .prepare("SELECT key, length(value) FROM spin_key_value WHERE store = 'default' ORDER BY key")
+            .expect("Spin's table");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("rows");
+        rows.collect::<Result<_, _>>().expect("keys and lengths")
+    }
+}
+
+impl Server {
+    /// Waits for keys and lengths that are bound to come; fails where they don't.
+    #[track_caller]
+    pub fn wait_until_stored(&self, is_so: impl Fn(&Vec<(String, i64)>) -> bool) {
+        let deadline = Instant::now() + WAIT_TIMEOUT;
+        while !is_so(&self.stored()) {
+            assert!(Instant::now() < deadline, "waited in vain; there is {:?}", self.stored());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn spawn(state: &Path, variables: &Vec<(String, String)>, listen: &str) -> (Child, String) {
+    let host = host();
+    let mut command = if on_spin() { Command::new("spin") } else { Command::new(host) };
+    if on_spin() {
+        command.args(["up", "--from", "spin.toml"]);
+    } else {
+        command.arg("--no-build");
+    }
+    for (name, value) in variables {
+        command.arg("--variable").arg(format!("{name}={value}"));
+    }
+    let mut process = command
+        .current_dir(root())
+        .args(["--listen", listen])
+        .arg("--state-dir")
+        .arg(state)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the server starts");
+    let address = read_address(&mut process);
+    (process, address)
+}
+
+/// Waits for the line `Serving http://…`, and keeps reading so that the server never waits for a reader.
+fn read_address(process: &mut Child) -> String {
+    let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+    let (found, address) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            if let Some(address) = line.strip_prefix("Serving http://") {
+                let _ = found.send(address.trim().to_owned());
+            }
+        }
+    });
+    address.recv_timeout(START_TIMEOUT).unwrap_or_else(|_| panic!("the server did not start: {:?}", process.try_wait()))
+}
