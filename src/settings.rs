@@ -76,7 +76,7 @@ impl Settings {
     ];
 
     /// Reads the settings; `value_of` gives the value of a variable, `None` where it isn't set. A variable that is
-    /// not set, or empty, has its default.
+    /// not set has its default, and so has an empty one, but for extensions and the path, which may be empty.
     ///
     /// # Errors
     /// The first variable whose value can't be read.
@@ -111,10 +111,10 @@ impl Settings {
             )?,
             store,
             blob_store,
-            upload_path: reader.read(
+            upload_path: reader.read_text(
                 "upload_path",
-                "chunked_uploads/%Y/%m/%d".to_owned(),
-                parse_upload_path,
+                "chunked_uploads/%Y/%m/%d",
+                |pattern| format_path(pattern, Timestamp::UNIX_EPOCH).is_some(),
                 "a path, in which strftime's patterns such as %Y/%m/%d may stand",
             )?,
             user_restricted: reader.flag("user_restricted", true)?,
@@ -157,9 +157,20 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.read(name, default, |text| text.parse().ok(), "true or false")
     }
 
+    /// A variable that may be empty.
+    fn read_text(
+        &self,
+        name: &'static str,
+        default: &str,
+        is_valid: impl Fn(&str) -> bool,
+        expected: &'static str,
+    ) -> Result<String, SettingError> {
+        let text = (self.0)(name).unwrap_or_else(|| default.to_owned());
+        if is_valid(&text) { Ok(text) } else { Err(SettingError { name, expected }) }
+    }
+
     fn extension(&self, name: &'static str, default: &str) -> Result<String, SettingError> {
-        let parse = |text: &str| (!text.contains('/')).then(|| text.to_owned());
-        self.read(name, default.to_owned(), parse, "an extension such as .done, without slashes")
+        self.read_text(name, default, |text| !text.contains('/'), "an extension such as .done, without slashes")
     }
 }
 
@@ -180,10 +191,6 @@ fn parse_public_url(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     let absolute = uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https"));
     (absolute && uri.query().is_none()).then(|| text.trim_end_matches('/').to_owned())
-}
-
-fn parse_upload_path(pattern: &str) -> Option<String> {
-    format_path(pattern, Timestamp::UNIX_EPOCH).map(|_| pattern.to_owned())
 }
 
 fn format_path(pattern: &str, time: Timestamp) -> Option<String> {

@@ -1,6 +1,7 @@
 //! A server of one's own.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -75,13 +76,13 @@ impl Server {
 
     /// Kills the server where it stands (SIGKILL).
     pub fn kill(&mut self) {
-        self.process.kill().expect("the server runs");
+        self.signal("KILL");
         self.process.wait().expect("the server ends");
     }
 
-    /// Sends a signal by name, such as `TERM`.
+    /// Sends a signal by name, such as `TERM`, to the server's process group: Spin serves in a child of its own.
     pub fn signal(&self, name: &str) {
-        run(Command::new("kill").arg(format!("-{name}")).arg(self.process.id().to_string()));
+        run(Command::new("kill").args([&format!("-{name}"), "--", &format!("-{}", self.process.id())]));
     }
 
     /// Waits until the server has ended by itself.
@@ -107,9 +108,12 @@ impl Server {
     /// All keys of the default store and the lengths of their values.
     pub fn stored(&self) -> Vec<(String, i64)> {
         let database = rusqlite::Connection::open(self.state.path().join("sqlite_key_value.db")).expect("the database");
-        let mut statement = database
-            .prepare("SELECT key, length(value) FROM spin_key_value WHERE store = 'default' ORDER BY key")
-            .expect("Spin's table");
+        let query = "SELECT key, length(value) FROM spin_key_value WHERE store = 'default' ORDER BY key";
+        let mut statement = match database.prepare(query) {
+            // Spin makes the table when a component first opens a store.
+            Err(error) if error.to_string().contains("no such table") => return Vec::new(),
+            prepared => prepared.expect("Spin's table"),
+        };
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("rows");
         rows.collect::<Result<_, _>>().expect("keys and lengths")
     }
@@ -129,8 +133,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        // Unless it has ended by itself, and its number may be another process's.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.kill();
+        }
     }
 }
 
@@ -153,6 +159,7 @@ fn spawn(state: &Path, variables: &Vec<(String, String)>, listen: &str) -> (Chil
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .expect("the server starts");
     let address = read_address(&mut process);
