@@ -27,7 +27,7 @@ pub fn refuse(error: SetupError) -> Response<ResponseBody> {
         SetupError::Setting(error) => Error::Setting(error),
         SetupError::Store(error) => Error::Upload(error.into()),
     };
-    error.into_response()
+    error.into_response("setting up")
 }
 
 /// Why a request was not done. The text is the answer's `detail`, where [`Error::detail`] has no other.
@@ -79,10 +79,11 @@ pub(super) enum Error {
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 impl Error {
-    pub(super) fn into_response(self) -> Response<ResponseBody> {
+    /// The answer; a failure of the server's goes to the log, with `place` to say where it happened.
+    pub(super) fn into_response(self, place: &str) -> Response<ResponseBody> {
         let status = self.status();
         if status.is_server_error() {
-            eprintln!("error: {self}");
+            eprintln!("error: {place}: {self}");
         }
         let mut response = body::json(status, &self.to_json());
         let headers = response.headers_mut();
@@ -159,7 +160,7 @@ mod tests {
             assert!(error.status().is_server_error());
             assert!(!error.to_json().to_string().contains("secret"));
         }
-        let response = Error::from(uploads::Error::from(StoreError(String::new()))).into_response();
+        let response = Error::from(uploads::Error::from(StoreError(String::new()))).into_response("test");
         assert_eq!(response.headers()[RETRY_AFTER], "5");
     }
 }

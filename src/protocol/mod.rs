@@ -45,10 +45,10 @@ impl<S: Store> Service<S> {
 
     /// Answers a request, whose URI is absolute (or has at least a `Host` header).
     pub async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
-        let method = request.method().clone();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = match self.answer(request).await {
             Ok(response) => response,
-            Err(error) => error.into_response(),
+            Err(error) => error.into_response(&format!("{method} {path}")),
         };
         body::fit_to_method(response, &method)
     }
