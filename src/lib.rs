@@ -4,11 +4,13 @@
 //!
 //! - [`protocol`] reads HTTP requests and writes answers: drf-chunked-upload's protocol and the download;
 //! - [`uploads`] knows what an upload is: its record, its rules, its contents;
+//! - [`identity`] tells who is asking, and [`settings`] what is configured;
 //! - [`store`] is the key-value port that both of a platform's stores stand behind;
 //! - `spin` (on wasm only) puts Spin's HTTP, variables and stores behind these.
 
 #![warn(missing_docs, unreachable_pub)]
 
+pub mod identity;
 pub mod protocol;
 pub mod settings;
 #[cfg(target_family = "wasm")]

@@ -28,6 +28,7 @@ fn create(store: &WatchedStore, total: usize, segment_size: u32) -> Append<Watch
         total: Some(total as u64),
         algorithm: Algorithm::Md5,
         segment_size,
+        listed: true,
     };
     request(store).create(new).unwrap()
 }
@@ -102,7 +103,7 @@ proptest! {
             prop_assert!(read(&store, &upload, from, to).await.unwrap() == file[from..to]);
 
             request(&store).delete(&upload).await.unwrap();
-            prop_assert_eq!(store.keys(), vec![format!("upload/{id}/deleted")]);
+            prop_assert_eq!(store.all_keys(), vec![format!("upload/{id}/deleted")]);
             Ok(())
         })?;
     }
@@ -113,14 +114,14 @@ fn of_two_requests_from_one_offset_one_commits() {
     let (store, file) = (WatchedStore::default(), data::bytes(2, 1_000));
     block_on(async {
         let id = begun(&store, &file).await;
-        let keys = store.keys().len();
+        let keys = store.all_keys().len();
         let (mut first, mut second) = (begin(&store, id, 500).await.unwrap(), begin(&store, id, 500).await.unwrap());
         first.write(&data::bytes(3, 500)).await.unwrap();
         second.write(&file[500..]).await.unwrap();
         second.commit().await.unwrap();
         let lost = first.commit().await.unwrap_err();
         assert!(matches!(lost, Error::OffsetMismatch { expected: 1_000, provided: 500 }), "{lost:?}");
-        assert_eq!(store.keys().len(), keys + 5, "the loser took its values along");
+        assert_eq!(store.all_keys().len(), keys + 5, "the loser took its values along");
         let upload = complete(&store, request(&store).find(id).await.unwrap(), &data::md5(&file)).await.unwrap();
         assert!(read(&store, &upload, 0, 1_000).await.unwrap() == file);
     });
@@ -178,7 +179,7 @@ fn a_chunk_of_a_finished_upload_is_refused_at_its_commit() {
     let (store, file) = (WatchedStore::default(), data::bytes(6, 500));
     block_on(async {
         let id = begun(&store, &file).await;
-        let keys = store.keys().len();
+        let keys = store.all_keys().len();
         let (mut to_complete, mut to_delete) =
             (begin(&store, id, 500).await.unwrap(), begin(&store, id, 500).await.unwrap());
         to_complete.write(&file).await.unwrap();
@@ -188,7 +189,7 @@ fn a_chunk_of_a_finished_upload_is_refused_at_its_commit() {
         request(&store).delete(&upload).await.unwrap();
         assert!(matches!(to_delete.commit().await, Err(Error::NotFound)));
         assert!(keys > 1);
-        assert_eq!(store.keys(), vec![format!("upload/{id}/deleted")]);
+        assert_eq!(store.all_keys(), vec![format!("upload/{id}/deleted")]);
     });
 }
 
@@ -244,7 +245,7 @@ fn a_store_that_fails_changes_nothing() {
         store.fail(|call| matches!(call, Call::Set(key, _) if key.starts_with("upload/")));
         assert!(matches!(append(&store, id, 500, &file[500..]).await, Err(Error::Store(_))));
         store.heal();
-        assert_eq!(store.keys().len(), before.len() + 5);
+        assert_eq!(store.all_keys().len(), before.len() + 5);
         append(&store, id, 500, &file[500..]).await.unwrap();
         let upload = complete(&store, request(&store).find(id).await.unwrap(), &data::md5(&file)).await.unwrap();
         assert!(read(&store, &upload, 0, 1_000).await.unwrap() == file);
@@ -257,7 +258,7 @@ fn a_missing_value_or_a_damaged_record_is_told() {
     block_on(async {
         let id = begun(&store, &file).await;
         let upload = complete(&store, request(&store).find(id).await.unwrap(), &data::md5(&file)).await.unwrap();
-        let key = store.keys().into_iter().find(|key| key.starts_with("data/")).unwrap();
+        let key = store.all_keys().into_iter().find(|key| key.starts_with("data/")).unwrap();
         spin_chunked_upload::store::Store::delete(&store, &key).await.unwrap();
         assert!(matches!(read(&store, &upload, 0, 500).await, Err(Error::Damaged(_))));
 

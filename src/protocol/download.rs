@@ -12,7 +12,7 @@ use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::Service;
+use super::Context;
 use super::body::{self, ResponseBody};
 use super::error::Error;
 use crate::store::Store;
@@ -23,12 +23,12 @@ const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(
 
 /// Answers with the file at this path.
 pub(super) async fn answer<S: Store>(
-    service: &Service<S>,
+    context: &Context<S>,
     path: &str,
     id: Uuid,
     request: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Error> {
-    let upload = find(service, path, id).await?;
+    let upload = find(context, path, id).await?;
     let file = File::of(&upload)?;
     if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
         let mut response = body::empty(StatusCode::NOT_MODIFIED);
@@ -36,13 +36,13 @@ pub(super) async fn answer<S: Store>(
         return Ok(response);
     }
     let range = file.requested_range(request)?;
-    let bytes = service.uploads.read(&upload, range.clone().unwrap_or(0..file.length));
+    let bytes = context.uploads.read(&upload, range.clone().unwrap_or(0..file.length));
     Ok(file.into_response(ResponseBody::Reading(bytes), range))
 }
 
 /// The complete upload whose file is at this path.
-async fn find<S: Store>(service: &Service<S>, path: &str, id: Uuid) -> Result<Upload, Error> {
-    let upload = match service.uploads.find(id).await {
+async fn find<S: Store>(context: &Context<S>, path: &str, id: Uuid) -> Result<Upload, Error> {
+    let upload = match context.find(id).await {
         Err(uploads::Error::NotFound) => return Err(Error::NothingHere),
         found => found?,
     };

@@ -1,11 +1,12 @@
 //! What goes wrong, and the answer. The words are drf-chunked-upload's wherever it has an answer.
 
-use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use thiserror::Error as ThisError;
 
 use super::body::{self, BodyError, ResponseBody};
+use crate::identity::IdentityError;
 use crate::settings::SettingError;
 use crate::store::StoreError;
 use crate::uploads;
@@ -51,6 +52,10 @@ pub(super) enum Error {
     LongFilename,
     #[error("Checksum of type '{0}' is required")]
     NoChecksum(&'static str),
+    #[error("Upload requires user authentication but user cannot be determined")]
+    NoUser,
+    #[error("The query's {0} can't be read")]
+    Query(&'static str),
     #[error("Upload has expired")]
     Expired,
     #[error("Multipart form parse error - {0}")]
@@ -67,6 +72,8 @@ pub(super) enum Error {
     NothingHere,
     #[error("The range is not satisfiable: the file has {0} bytes")]
     Range(u64),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     #[error(transparent)]
     Setting(SettingError),
     #[error(transparent)]
@@ -89,6 +96,9 @@ impl Error {
         let headers = response.headers_mut();
         match &self {
             Self::Method { allow, .. } => drop(headers.insert(ALLOW, HeaderValue::from_static(allow))),
+            Self::Identity(error) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(error.challenge()));
+            }
             Self::Range(length) => {
                 if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
                     headers.insert(CONTENT_RANGE, value);
@@ -105,6 +115,7 @@ impl Error {
     fn status(&self) -> StatusCode {
         match self {
             Self::Expired => StatusCode::GONE,
+            Self::Identity(_) => StatusCode::UNAUTHORIZED,
             Self::LongFields(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,

@@ -15,9 +15,10 @@ pub use error::{SetupError, refuse};
 use http::{Method, Request, Response};
 use uuid::Uuid;
 
+use crate::identity::Asking;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::uploads::{Attempt, Uploads};
+use crate::uploads::{self, Attempt, Upload, Uploads};
 use error::Error;
 use urls::Urls;
 
@@ -25,6 +26,14 @@ use urls::Urls;
 pub struct Service<S> {
     settings: Settings,
     uploads: Uploads<S>,
+}
+
+/// What the protocols answer one request with.
+struct Context<S> {
+    settings: Settings,
+    uploads: Uploads<S>,
+    urls: Urls,
+    asking: Asking,
 }
 
 /// A request's place in the service.
@@ -44,7 +53,7 @@ impl<S: Store> Service<S> {
     }
 
     /// Answers a request, whose URI is absolute (or has at least a `Host` header).
-    pub async fn handle(&self, request: Request<RequestBody>) -> Response<ResponseBody> {
+    pub async fn handle(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = match self.answer(request).await {
             Ok(response) => response,
@@ -53,19 +62,37 @@ impl<S: Store> Service<S> {
         body::fit_to_method(response, &method)
     }
 
-    async fn answer(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
+    async fn answer(self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
         let urls = Urls::new(&self.settings, &request);
+        let asking = self.settings.auth.identify(request.headers())?;
+        let context = Context { settings: self.settings, uploads: self.uploads, urls, asking };
         let method = request.method().clone();
         match (Route::of(request.uri().path()), method) {
-            (Route::Welcome, Method::GET | Method::HEAD) => Ok(welcome::answer(&urls)),
+            (Route::Welcome, Method::GET | Method::HEAD) => Ok(welcome::answer(&context.urls)),
             (Route::Welcome, method) => Err(Error::Method { method, allow: "GET, HEAD" }),
-            (Route::Uploads, method) => drf::answer_uploads(self, &urls, method, request).await,
-            (Route::Upload(id), method) => drf::answer_upload(self, &urls, method, id, request).await,
+            (Route::Uploads, method) => drf::answer_uploads(&context, method, request).await,
+            (Route::Upload(id), method) => drf::answer_upload(&context, method, id, request).await,
             (Route::File(path, id), Method::GET | Method::HEAD) => {
-                download::answer(self, &path, id, request.headers()).await
+                download::answer(&context, &path, id, request.headers()).await
             }
             (Route::File(..), method) => Err(Error::Method { method, allow: "GET, HEAD" }),
             (Route::Nothing, _) => Err(Error::NothingHere),
+        }
+    }
+}
+
+impl<S: Store> Context<S> {
+    /// The upload with this id, if who is asking may know of it.
+    async fn find(&self, id: Uuid) -> Result<Upload, uploads::Error> {
+        let upload = self.uploads.find(id).await?;
+        if self.may_see(&upload) { Ok(upload) } else { Err(uploads::Error::NotFound) }
+    }
+
+    fn may_see(&self, upload: &Upload) -> bool {
+        match &self.asking {
+            Asking::Anyone => true,
+            Asking::Nobody => false,
+            Asking::User(user) => !self.settings.user_restricted || upload.user.as_ref() == Some(user),
         }
     }
 }

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use uuid::Uuid;
 
 use crate::settings::Settings;
+use crate::uploads::Place;
 
 /// The path of the list of uploads.
 pub(super) const UPLOADS: &str = "uploads";
@@ -46,6 +47,16 @@ impl Urls {
     /// The URL of the list of uploads.
     pub(super) fn uploads(&self) -> String {
         format!("{}/{UPLOADS}/", self.base)
+    }
+
+    /// The URL of the list's next page: that of this one, with the place that it begins after.
+    pub(super) fn next_page(&self, query: &str, after: Place) -> String {
+        let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(kept)
+            .append_pair("cursor", &after.to_string())
+            .finish();
+        format!("{}?{query}", self.uploads())
     }
 
     /// The URL of an upload.

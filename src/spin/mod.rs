@@ -1,6 +1,7 @@
 //! Spin behind the service: the only place that names the SDK (WASI 0.3, `spin-sdk` 7).
 
 mod body;
+mod gate;
 mod store;
 mod variables;
 

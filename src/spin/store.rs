@@ -3,11 +3,14 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use spin_sdk::key_value;
+use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
+use super::gate;
 use crate::protocol::SetupError;
 use crate::settings::SettingError;
-use crate::store::{Store, StoreError};
+use crate::store::{Keys, Store, StoreError};
 
 /// A store of the application's.
 #[derive(Clone)]
@@ -28,15 +31,53 @@ impl SpinStore {
 
 impl Store for SpinStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        let _operation = gate::operation().await;
         Ok(self.0.get(key).await.map_err(|error| failed(&error))?.map(Bytes::from))
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
+        let _operation = gate::operation().await;
         self.0.set(key, value).await.map_err(|error| failed(&error))
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let _operation = gate::operation().await;
         self.0.delete(key).await.map_err(|error| failed(&error))
+    }
+
+    fn keys(&self) -> Keys {
+        let listing = stream::once(Listing::begin(self.0.clone()));
+        let pages = listing.flat_map(|listing| stream::try_unfold(listing, Listing::next));
+        pages.map_ok(|page| stream::iter(page.into_iter().map(Ok))).try_flatten().boxed_local()
+    }
+}
+
+/// Keys that are taken from the store at a time.
+const KEYS_AT_A_TIME: usize = 256;
+
+/// A listing under way, which no other operation of this instance may overlap.
+struct Listing {
+    keys: StreamReader<String>,
+    ended: FutureReader<Result<(), key_value::Error>>,
+    _alone: gate::Listing,
+}
+
+impl Listing {
+    async fn begin(store: Rc<key_value::Store>) -> Self {
+        let alone = gate::listing().await;
+        let (keys, ended) = store.get_keys().await.into_inner();
+        Self { keys, ended, _alone: alone }
+    }
+
+    /// The next keys; `None` when there are no more.
+    async fn next(mut self) -> Result<Option<(Vec<String>, Self)>, StoreError> {
+        match self.keys.read(Vec::with_capacity(KEYS_AT_A_TIME)).await {
+            (StreamResult::Dropped, keys) if keys.is_empty() => {
+                // Only now does the store say whether that was all.
+                self.ended.await.map(|()| None).map_err(|error| failed(&error))
+            }
+            (_, keys) => Ok(Some((keys, self))),
+        }
     }
 }
 

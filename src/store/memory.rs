@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt};
 
-use super::{Store, StoreError};
+use super::{Keys, Store, StoreError};
 
 /// A store that lives as long as its last handle.
 #[derive(Clone, Debug, Default)]
@@ -34,5 +35,10 @@ impl Store for MemoryStore {
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.values.borrow_mut().remove(key);
         Ok(())
+    }
+
+    fn keys(&self) -> Keys {
+        let keys: Vec<_> = self.values.borrow().keys().cloned().map(Ok).collect();
+        stream::iter(keys).boxed_local()
     }
 }

@@ -8,7 +8,11 @@ mod memory;
 pub use memory::MemoryStore;
 
 use bytes::Bytes;
+use futures::stream::LocalBoxStream;
 use thiserror::Error;
+
+/// The keys of a store as they are listed.
+pub type Keys = LocalBoxStream<'static, Result<String, StoreError>>;
 
 /// A store of values under string keys.
 ///
@@ -24,6 +28,12 @@ pub trait Store: Clone + 'static {
 
     /// Removes `key`; that it wasn't there is no error.
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// All keys, in no order; those that come or go meanwhile may be among them or not.
+    ///
+    /// Costs as much as the store is large, and may hold up other operations until it ends: no road that a chunk, a
+    /// completion or a download takes lists keys. Read it to its end, and use the store for nothing else meanwhile.
+    fn keys(&self) -> Keys;
 }
 
 /// The store could not do what it was asked; trying again later may help.

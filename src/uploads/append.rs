@@ -3,14 +3,14 @@
 
 use std::task::Poll;
 
-use bytes::BytesMut;
-use futures::future::{LocalBoxFuture, try_join3};
+use bytes::{Bytes, BytesMut};
+use futures::future::{LocalBoxFuture, try_join4};
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt};
 
 use super::checksum::Hasher;
 use super::chunks::{self, Entry};
 use super::record::{Progress, Upload};
-use super::{Error, Uploads, keys};
+use super::{Error, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
 /// Values that may be on their way to the store at once. A remote store's latency is paid once for so many; more
@@ -25,6 +25,8 @@ pub struct Append<S> {
     stored: Option<Upload>,
     /// The upload as it is to be: so far without the new bytes.
     upload: Upload,
+    /// Whether a new upload is to be on a list.
+    pub(super) listed: bool,
     start: u64,
     hasher: Hasher,
     segment: BytesMut,
@@ -65,6 +67,7 @@ impl<S: Store> Append<S> {
         Ok(Self {
             uploads: uploads.clone(),
             stored,
+            listed: false,
             start: upload.offset(),
             hasher: upload.hasher()?,
             upload,
@@ -165,7 +168,8 @@ impl<S: Store> Append<S> {
         let writes = std::mem::take(&mut self.writes);
         let values = async { writes.try_collect::<()>().await.map_err(Error::from) };
         let page = self.uploads.store_page(&self.upload, page);
-        try_join3(values, page, self.uploads.check_unmoved(self.stored.as_ref())).await?;
+        let listing = self.uploads.put_on_list(&self.upload, self.listed);
+        try_join4(values, page, listing, self.uploads.check_unmoved(self.stored.as_ref())).await?;
         Ok(())
     }
 
@@ -179,6 +183,9 @@ impl<S: Store> Append<S> {
             let _ = self.uploads.blobs.delete(&key).await;
         }
         let _ = self.uploads.blobs.delete(&keys::page(self.upload.id, self.uploads.attempt.tag)).await;
+        if self.listed {
+            let _ = self.uploads.records.delete(&list::key(&self.upload)).await;
+        }
     }
 }
 
@@ -189,6 +196,15 @@ impl<S: Store> Uploads<S> {
         };
         let key = keys::page(upload.id, self.attempt.tag);
         Ok(self.blobs.set(&key, chunks::page_to_json(&page)?.into()).await?)
+    }
+
+    /// Before the record is written: what is on the list and not there is left out, the other way round it would never be
+    /// seen.
+    async fn put_on_list(&self, upload: &Upload, listed: bool) -> Result<(), Error> {
+        if listed {
+            self.records.set(&list::key(upload), Bytes::new()).await?;
+        }
+        Ok(())
     }
 
     /// Looks whether the upload still is what it was when the request began.

@@ -36,7 +36,7 @@ impl<S: Store> Uploads<S> {
         }
         upload.checksum = Progress::Done(checksum);
         upload.total = Some(offset);
-        upload.completed_at = Some(self.attempt.at);
+        upload.completed_at = Some(self.time());
         upload.path = path;
         Ok(upload)
     }

@@ -4,7 +4,7 @@ use futures::stream::TryStreamExt;
 
 use super::read::Part;
 use super::record::Upload;
-use super::{Error, Uploads, keys};
+use super::{Error, Uploads, keys, list};
 use crate::store::Store;
 
 /// Keys that are removed at once.
@@ -19,9 +19,10 @@ impl<S: Store> Uploads<S> {
     /// # Errors
     /// [`Error::Store`] where the mark can't be written: the upload is as it was, or gone.
     pub async fn delete(&self, upload: &Upload) -> Result<(), Error> {
-        let mark = self.attempt.at.to_string().into();
+        let mark = self.time().to_string().into();
         self.records.set(&keys::deleted(upload.id), mark).await?;
         self.remove_parts(upload).await?;
+        self.records.delete(&list::key(upload)).await?;
         self.records.delete(&keys::complete(upload.id)).await?;
         self.records.delete(&keys::open(upload.id)).await?;
         Ok(())

@@ -11,6 +11,7 @@
 //! | `upload/<id>/deleted` | the mark that it was deleted; wins over both |
 //! | `data/<id>/<offset>-<tag>` | at most `segment_size` bytes of the file, from `offset` on |
 //! | `page/<id>/<tag>` | a part of the record's list of chunks that has grown too long for the record |
+//! | `list/<user>/<time>-<id>` | nothing: the key itself puts the upload on its user's list |
 //!
 //! # Why it is exact
 //!
@@ -35,12 +36,14 @@ mod chunks;
 mod complete;
 mod delete;
 mod keys;
+mod list;
 mod read;
 mod record;
 
 pub use append::Append;
 pub use checksum::{Algorithm, Checksum};
 pub use complete::Expected;
+pub use list::{NoPlace, Owner, Place};
 pub use read::Reading;
 pub use record::{NewUpload, Upload};
 
@@ -95,23 +98,35 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
-/// One request's try at changing an upload: its time, and the tag of all values it writes.
+/// One request's try at changing an upload: its clock, and the tag of all values it writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt {
-    /// When the request came.
-    pub at: Timestamp,
-    /// A UUID of version 7 (RFC 9562): unique, and its first bits are the time, so that a value tells its age.
-    pub tag: Uuid,
+    clock: fn() -> Timestamp,
+    began_at: Timestamp,
+    tag: Uuid,
 }
 
 impl Attempt {
     /// A new attempt, now.
     pub fn now() -> Self {
-        let now = Timestamp::now();
-        // Whole microseconds, as the answers show them.
-        let at = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
-        Self { at, tag: Uuid::now_v7() }
+        Self::new(system_time, Uuid::now_v7())
     }
+
+    /// An attempt by another clock. `tag` is unique to it: a UUID of version 7 (RFC 9562), whose first bits are the
+    /// clock's time, so that a value tells its age.
+    pub fn new(clock: fn() -> Timestamp, tag: Uuid) -> Self {
+        Self { clock, began_at: clock(), tag }
+    }
+
+    fn time(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
+/// The system's time in whole microseconds, as the answers show it.
+fn system_time() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
 }
 
 /// The uploads of a store, as one request sees them.
@@ -128,9 +143,14 @@ impl<S: Store> Uploads<S> {
         Self { records, blobs, attempt }
     }
 
-    /// The request that these uploads are seen by.
-    pub fn attempt(&self) -> Attempt {
-        self.attempt
+    /// When the request began: the time that an upload of it is created.
+    pub fn began_at(&self) -> Timestamp {
+        self.attempt.began_at
+    }
+
+    /// The time now.
+    pub fn time(&self) -> Timestamp {
+        self.attempt.time()
     }
 
     /// The upload with this id.
@@ -142,7 +162,7 @@ impl<S: Store> Uploads<S> {
         let (deleted, complete, open) =
             try_join3(self.records.get(&deleted), self.records.get(&complete), self.records.get(&open)).await?;
         match (deleted, complete.or(open)) {
-            (None, Some(record)) => Upload::from_json(&record),
+            (None, Some(record)) => Upload::from_json(id, &record),
             _ => Err(Error::NotFound),
         }
     }

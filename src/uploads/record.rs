@@ -57,6 +57,8 @@ pub struct NewUpload {
     pub algorithm: Algorithm,
     /// The most bytes that a value may have; at least 1.
     pub segment_size: u32,
+    /// Whether it is to be on its user's list, which costs a key.
+    pub listed: bool,
 }
 
 impl Upload {
@@ -123,11 +125,13 @@ impl Upload {
     }
 
     pub(super) fn to_json(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self).map_err(|error| Error::Damaged(format!("its record can't be written: {error}")))
+        serde_json::to_vec(self)
+            .map_err(|error| Error::Damaged(format!("the record of {} can't be written: {error}", self.id)))
     }
 
-    pub(super) fn from_json(json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json).map_err(|error| Error::Damaged(format!("its record can't be read: {error}")))
+    pub(super) fn from_json(id: Uuid, json: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(json)
+            .map_err(|error| Error::Damaged(format!("the record of {id} can't be read: {error}")))
     }
 }
 
@@ -137,6 +141,9 @@ impl<S: Store> Uploads<S> {
     /// # Errors
     /// None that a caller causes; [`Error::Damaged`] stands for a fault in this crate.
     pub fn create(&self, new: NewUpload) -> Result<Append<S>, Error> {
-        Append::begin(self, Upload::new(new, self.attempt.at), None)
+        let listed = new.listed;
+        let mut append = Append::begin(self, Upload::new(new, self.attempt.began_at), None)?;
+        append.listed = listed;
+        Ok(append)
     }
 }

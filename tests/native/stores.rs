@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use spin_chunked_upload::store::{MemoryStore, Store, StoreError};
+use futures::stream::{self, StreamExt};
+use spin_chunked_upload::store::{Keys, MemoryStore, Store, StoreError};
 
 /// A call of the store port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub enum Call {
     Get(String),
     Set(String, usize),
     Delete(String),
+    Keys,
 }
 
 /// A store in memory that writes down each call, and fails those that it is told to.
@@ -41,7 +43,7 @@ impl WatchedStore {
     }
 
     /// All keys.
-    pub fn keys(&self) -> Vec<String> {
+    pub fn all_keys(&self) -> Vec<String> {
         self.inner.snapshot().into_keys().collect()
     }
 
@@ -66,5 +68,12 @@ impl Store for WatchedStore {
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.call(Call::Delete(key.to_owned()))?;
         self.inner.delete(key).await
+    }
+
+    fn keys(&self) -> Keys {
+        match self.call(Call::Keys) {
+            Ok(()) => self.inner.keys(),
+            Err(error) => stream::iter([Err(error)]).boxed_local(),
+        }
     }
 }

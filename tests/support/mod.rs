@@ -10,5 +10,5 @@ pub mod client;
 pub mod data;
 pub mod server;
 
-pub use client::{Client, Form};
+pub use client::{Client, Form, Reply};
 pub use server::Server;

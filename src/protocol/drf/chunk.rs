@@ -9,19 +9,20 @@ use uuid::Uuid;
 use super::super::content_range::ContentRange;
 use super::super::error::Error;
 use super::super::form::{FileSink, Form};
-use super::super::{RequestBody, Service};
+use super::super::{Context, RequestBody};
 use super::filename;
+use crate::identity::Asking;
 use crate::store::Store;
 use crate::uploads::{Append, NewUpload, Upload};
 
 /// Takes the first chunk of a new upload.
-pub(super) async fn begin<S: Store>(service: &Service<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
-    let range = checked_range(service, request.headers());
+pub(super) async fn begin<S: Store>(context: &Context<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
+    let range = checked_range(context, request.headers());
     let append = range.as_ref().ok().map(|range| match range.start {
-        0 => service.new_upload(range.total),
+        0 => context.new_upload(range.total),
         provided => Err(crate::uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
     });
-    let (form, mut append) = receive(service, request, range, append).await?;
+    let (form, mut append) = receive(context, request, range, append).await?;
     match filename(&form) {
         Ok(name) => append.set_filename(name),
         Err(error) => {
@@ -34,44 +35,54 @@ pub(super) async fn begin<S: Store>(service: &Service<S>, request: Request<Reque
 
 /// Takes the next chunk of an upload.
 pub(super) async fn go_on<S: Store>(
-    service: &Service<S>,
+    context: &Context<S>,
     id: Uuid,
     request: Request<RequestBody>,
 ) -> Result<Upload, Error> {
-    let range = checked_range(service, request.headers());
+    let range = checked_range(context, request.headers());
     let append = match &range {
-        Ok(range) => Some(service.open_append(id, range).await),
+        Ok(range) => Some(context.open_append(id, range).await),
         Err(_) => None,
     };
-    let (_, append) = receive(service, request, range, append).await?;
+    let (_, append) = receive(context, request, range, append).await?;
     Ok(append.commit().await?)
 }
 
-fn checked_range<S>(service: &Service<S>, headers: &HeaderMap) -> Result<ContentRange, Error> {
+fn checked_range<S>(context: &Context<S>, headers: &HeaderMap) -> Result<ContentRange, Error> {
     let range = ContentRange::from_headers(headers)?;
-    range.check(service.settings.max_bytes)?;
+    range.check(context.settings.max_bytes)?;
     Ok(range)
 }
 
-impl<S: Store> Service<S> {
+impl<S: Store> Context<S> {
     async fn open_append(&self, id: Uuid, range: &ContentRange) -> Result<Append<S>, Error> {
-        let upload = self.uploads.find(id).await?;
+        let upload = self.find(id).await?;
         self.check_not_expired(&upload)?;
         Ok(self.uploads.append(upload, range.start, range.total)?)
+    }
+
+    /// Whose a new upload is.
+    fn user(&self) -> Result<Option<String>, Error> {
+        match &self.asking {
+            Asking::Anyone => Ok(None),
+            Asking::Nobody => Err(Error::NoUser),
+            Asking::User(user) => Ok(Some(user.clone())),
+        }
     }
 
     /// A new upload that has no name yet.
     pub(super) fn new_upload(&self, total: Option<u64>) -> Result<Append<S>, Error> {
         let id = Uuid::new_v4();
-        let path = self.path(id, self.uploads.attempt().at, &self.settings.incomplete_ext);
+        let path = self.path(id, self.uploads.began_at(), &self.settings.incomplete_ext);
         let new = NewUpload {
             id,
             filename: String::new(),
             path,
-            user: None,
+            user: self.user()?,
             total,
             algorithm: self.settings.checksum,
             segment_size: self.settings.segment_size,
+            listed: self.asking != Asking::Anyone || !self.settings.user_restricted,
         };
         Ok(self.uploads.create(new)?)
     }
@@ -80,7 +91,7 @@ impl<S: Store> Service<S> {
 /// Reads the chunk's form, the bytes into `append` where there is one, and answers with the append if all is well.
 /// The first fault in the peer's order wins: no file part, the range, the length, and only then the upload's own.
 async fn receive<S: Store>(
-    service: &Service<S>,
+    context: &Context<S>,
     request: Request<RequestBody>,
     range: Result<ContentRange, Error>,
     append: Option<Result<Append<S>, Error>>,
@@ -88,7 +99,7 @@ async fn receive<S: Store>(
     let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len()).unwrap_or(0));
     let mut sink = ChunkSink { append, limit };
     let (head, body) = request.into_parts();
-    let form = Form::read(&head.headers, body, &service.settings.field_name, &mut sink).await;
+    let form = Form::read(&head.headers, body, &context.settings.field_name, &mut sink).await;
     match form.and_then(|form| check_received(form, range)) {
         Ok(form) => Ok((form, sink.into_append()?)),
         Err(error) => {

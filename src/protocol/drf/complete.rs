@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::super::error::Error;
 use super::super::form::Form;
-use super::super::{RequestBody, Service};
+use super::super::{Context, RequestBody};
 use super::chunk::ChunkSink;
 use super::{Ignored, filename};
 use crate::store::Store;
@@ -13,27 +13,27 @@ use crate::uploads::{Append, Expected, Upload};
 
 /// Completes an upload.
 pub(super) async fn complete<S: Store>(
-    service: &Service<S>,
+    context: &Context<S>,
     id: Uuid,
     request: Request<RequestBody>,
 ) -> Result<Upload, Error> {
     let (head, body) = request.into_parts();
-    let form = Form::read(&head.headers, body, &service.settings.field_name, &mut Ignored).await?;
-    let expected = service.expected_checksum(&form)?;
-    let upload = service.uploads.find(id).await?;
-    service.check_not_expired(&upload)?;
-    let path = service.complete_path(&upload);
-    Ok(service.uploads.complete(upload, expected, path).await?)
+    let form = Form::read(&head.headers, body, &context.settings.field_name, &mut Ignored).await?;
+    let expected = context.expected_checksum(&form)?;
+    let upload = context.find(id).await?;
+    context.check_not_expired(&upload)?;
+    let path = context.complete_path(&upload);
+    Ok(context.uploads.complete(upload, expected, path).await?)
 }
 
 /// Takes a whole file at once.
-pub(super) async fn whole<S: Store>(service: &Service<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
-    let limit = service.settings.max_bytes.unwrap_or(u64::MAX);
-    let mut sink = ChunkSink { append: Some(service.new_upload(None)), limit };
+pub(super) async fn whole<S: Store>(context: &Context<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
+    let limit = context.settings.max_bytes.unwrap_or(u64::MAX);
+    let mut sink = ChunkSink { append: Some(context.new_upload(None)), limit };
     let (head, body) = request.into_parts();
-    let form = Form::read(&head.headers, body, &service.settings.field_name, &mut sink).await;
-    match form.and_then(|form| service.check_whole(form)) {
-        Ok((form, filename)) => finish_whole(service, &form, filename, sink.into_append()?).await,
+    let form = Form::read(&head.headers, body, &context.settings.field_name, &mut sink).await;
+    match form.and_then(|form| context.check_whole(form)) {
+        Ok((form, filename)) => finish_whole(context, &form, filename, sink.into_append()?).await,
         Err(error) => {
             sink.discard().await;
             Err(error)
@@ -42,18 +42,18 @@ pub(super) async fn whole<S: Store>(service: &Service<S>, request: Request<Reque
 }
 
 async fn finish_whole<S: Store>(
-    service: &Service<S>,
+    context: &Context<S>,
     form: &Form,
     filename: String,
     mut append: Append<S>,
 ) -> Result<Upload, Error> {
     append.set_filename(filename);
-    let path = service.complete_path(append.upload());
-    let expected = service.expected_checksum(form)?;
+    let path = context.complete_path(append.upload());
+    let expected = context.expected_checksum(form)?;
     Ok(append.commit_complete(expected, path).await?)
 }
 
-impl<S: Store> Service<S> {
+impl<S: Store> Context<S> {
     fn check_whole(&self, form: Form) -> Result<(Form, String), Error> {
         let len = form.file.as_ref().ok_or(Error::NoFile)?.len;
         if let Some(limit) = self.settings.max_bytes.filter(|limit| len > *limit) {

@@ -2,17 +2,17 @@
 
 mod chunk;
 mod complete;
+mod list;
 
 use http::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::Service;
+use super::Context;
 use super::body::{self, RequestBody, ResponseBody};
 use super::error::Error;
 use super::form::{FileSink, Form};
-use super::urls::Urls;
 use crate::store::Store;
 use crate::uploads::Upload;
 
@@ -24,42 +24,39 @@ const UPLOAD_ALLOW: &str = "DELETE, GET, HEAD, POST, PUT";
 
 /// Answers a request for the list of uploads.
 pub(super) async fn answer_uploads<S: Store>(
-    service: &Service<S>,
-    urls: &Urls,
+    context: &Context<S>,
     method: Method,
     request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, Error> {
     let upload = match method {
-        Method::PUT => chunk::begin(service, request).await?,
-        Method::POST => complete::whole(service, request).await?,
-        // Nobody is logged in, and so has no uploads; whoever made one knows its URL.
-        Method::GET | Method::HEAD => return Ok(body::json(StatusCode::OK, &[(); 0])),
+        Method::PUT => chunk::begin(context, request).await?,
+        Method::POST => complete::whole(context, request).await?,
+        Method::GET | Method::HEAD => return list::answer(context, request.uri()).await,
         method => return Err(Error::Method { method, allow: UPLOADS_ALLOW }),
     };
-    Ok(service.upload_answer(urls, &upload))
+    Ok(context.upload_answer(&upload))
 }
 
 /// Answers a request for one upload.
 pub(super) async fn answer_upload<S: Store>(
-    service: &Service<S>,
-    urls: &Urls,
+    context: &Context<S>,
     method: Method,
     id: Uuid,
     request: Request<RequestBody>,
 ) -> Result<Response<ResponseBody>, Error> {
     let upload = match method {
-        Method::PUT => chunk::go_on(service, id, request).await?,
-        Method::POST => complete::complete(service, id, request).await?,
-        Method::GET | Method::HEAD => service.uploads.find(id).await?,
-        Method::DELETE => return cancel(service, id).await,
+        Method::PUT => chunk::go_on(context, id, request).await?,
+        Method::POST => complete::complete(context, id, request).await?,
+        Method::GET | Method::HEAD => context.find(id).await?,
+        Method::DELETE => return cancel(context, id).await,
         method => return Err(Error::Method { method, allow: UPLOAD_ALLOW }),
     };
-    Ok(service.upload_answer(urls, &upload))
+    Ok(context.upload_answer(&upload))
 }
 
-async fn cancel<S: Store>(service: &Service<S>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
-    let upload = service.uploads.find(id).await?;
-    service.uploads.delete(&upload).await?;
+async fn cancel<S: Store>(context: &Context<S>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
+    let upload = context.find(id).await?;
+    context.uploads.delete(&upload).await?;
     Ok(body::empty(StatusCode::NO_CONTENT))
 }
 
@@ -81,12 +78,16 @@ struct Answer<'a> {
 const INCOMPLETE: u8 = 1;
 const COMPLETE: u8 = 2;
 
-impl<S: Store> Service<S> {
-    fn upload_answer(&self, urls: &Urls, upload: &Upload) -> Response<ResponseBody> {
-        let answer = Answer {
+impl<S: Store> Context<S> {
+    fn upload_answer(&self, upload: &Upload) -> Response<ResponseBody> {
+        body::json(StatusCode::OK, &self.describe(upload))
+    }
+
+    fn describe<'a>(&self, upload: &'a Upload) -> Answer<'a> {
+        Answer {
             id: upload.id,
-            url: urls.upload(upload.id),
-            file: urls.file(&upload.path),
+            url: self.urls.upload(upload.id),
+            file: self.urls.file(&upload.path),
             filename: &upload.filename,
             offset: upload.offset(),
             created_at: format_time(upload.created_at),
@@ -94,8 +95,7 @@ impl<S: Store> Service<S> {
             completed_at: upload.completed_at.map(format_time),
             user: upload.user.as_deref(),
             expires: format_time(upload.expires_at(self.settings.expiration_delta)),
-        };
-        body::json(StatusCode::OK, &answer)
+        }
     }
 
     /// The path of an upload's file, ending with this extension.
@@ -118,7 +118,7 @@ impl<S: Store> Service<S> {
 
     /// Checks that the upload can be continued or completed, as far as its age goes.
     fn check_not_expired(&self, upload: &Upload) -> Result<(), Error> {
-        let expired = upload.is_expired(self.uploads.attempt().at, self.settings.expiration_delta);
+        let expired = upload.is_expired(self.uploads.time(), self.settings.expiration_delta);
         if expired { Err(Error::Expired) } else { Ok(()) }
     }
 }

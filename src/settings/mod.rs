@@ -1,15 +1,20 @@
 //! The service's settings, read from Spin variables. README.md, "Settings", describes each.
 
+mod reader;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, fmt::strtime};
-use thiserror::Error;
 
+use crate::identity::Auth;
 use crate::uploads::Algorithm;
+pub(crate) use reader::Reader;
+pub use reader::SettingError;
 
 /// The settings; one for each of drf-chunked-upload's, and some of this service's own.
-#[derive(Clone, Debug)]
 pub struct Settings {
+    /// How users are told apart.
+    pub auth: Auth,
     /// The algorithm of the whole file's checksum, and the name of the field that completes an upload.
     pub checksum: Algorithm,
     /// Whether an upload can be completed only with its checksum.
@@ -22,8 +27,12 @@ pub struct Settings {
     pub expiration_delta: SignedDuration,
     /// The name of the form's file part.
     pub field_name: String,
+    /// The secret that the management requests need; `None` where there are none.
+    pub manage_token: Option<String>,
     /// The most bytes that a file may have; `None` for no limit.
     pub max_bytes: Option<u64>,
+    /// The most bytes that a request's body may have; `None` for no limit.
+    pub max_chunk_bytes: Option<u64>,
     /// Scheme, host and path that the service's URLs begin with, without a slash at the end; `None` to take the
     /// request's own.
     pub public_url: Option<String>,
@@ -39,27 +48,19 @@ pub struct Settings {
     pub user_restricted: bool,
 }
 
-/// A variable that can't be read.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("The variable \"{name}\" can't be read: it must be {expected}")]
-pub struct SettingError {
-    name: &'static str,
-    expected: &'static str,
-}
-
-impl SettingError {
-    /// The variable `name` must be what `expected` says.
-    pub fn new(name: &'static str, expected: &'static str) -> Self {
-        Self { name, expected }
-    }
-}
-
 /// The largest `segment_size`: some values are in memory at once, of an instance that may have 128 MiB.
 const MAX_SEGMENT_SIZE: u32 = 10_000_000;
 
 impl Settings {
     /// The names of all variables.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 22] = [
+        "auth",
+        "auth_header",
+        "auth_header_secret",
+        "auth_jwt_audience",
+        "auth_jwt_issuer",
+        "auth_jwt_public_key",
+        "auth_jwt_secret",
         "blob_store",
         "checksum",
         "checksum_required",
@@ -67,7 +68,9 @@ impl Settings {
         "expiration_delta",
         "field_name",
         "incomplete_ext",
+        "manage_token",
         "max_bytes",
+        "max_chunk_bytes",
         "public_url",
         "segment_size",
         "store",
@@ -81,10 +84,11 @@ impl Settings {
     /// # Errors
     /// The first variable whose value can't be read.
     pub fn read(value_of: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
-        let reader = Reader(value_of);
+        let reader = Reader::new(&value_of);
         let store = reader.text("store", "default");
         let blob_store = reader.text("blob_store", &store);
         Ok(Self {
+            auth: Auth::read(&reader)?,
             checksum: reader.read("checksum", Algorithm::Md5, parse_algorithm, "md5, sha1, sha256 or sha512")?,
             checksum_required: reader.flag("checksum_required", true)?,
             complete_ext: reader.extension("complete_ext", ".done")?,
@@ -96,7 +100,9 @@ impl Settings {
                 "a duration such as 1d, 12h or 90s",
             )?,
             field_name: reader.text("field_name", "file"),
-            max_bytes: reader.read("max_bytes", None, |text| text.parse().ok().map(Some), "a number of bytes")?,
+            manage_token: reader.value("manage_token"),
+            max_bytes: reader.bytes("max_bytes")?,
+            max_chunk_bytes: reader.bytes("max_chunk_bytes")?,
             public_url: reader.read(
                 "public_url",
                 None,
@@ -125,52 +131,6 @@ impl Settings {
     pub fn folder(&self, created_at: Timestamp) -> String {
         // The pattern was tried when it was read.
         format_path(&self.upload_path, created_at).unwrap_or_default()
-    }
-}
-
-/// Reads single variables. An empty value is none: a Spin variable needs a default, and empty is the natural one.
-struct Reader<F>(F);
-
-impl<F: Fn(&str) -> Option<String>> Reader<F> {
-    fn value(&self, name: &str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
-    }
-
-    fn text(&self, name: &str, default: &str) -> String {
-        self.value(name).unwrap_or_else(|| default.to_owned())
-    }
-
-    fn read<T>(
-        &self,
-        name: &'static str,
-        default: T,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
-    ) -> Result<T, SettingError> {
-        match self.value(name) {
-            None => Ok(default),
-            Some(value) => parse(value.trim()).ok_or(SettingError { name, expected }),
-        }
-    }
-
-    fn flag(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
-        self.read(name, default, |text| text.parse().ok(), "true or false")
-    }
-
-    /// A variable that may be empty.
-    fn read_text(
-        &self,
-        name: &'static str,
-        default: &str,
-        is_valid: impl Fn(&str) -> bool,
-        expected: &'static str,
-    ) -> Result<String, SettingError> {
-        let text = (self.0)(name).unwrap_or_else(|| default.to_owned());
-        if is_valid(&text) { Ok(text) } else { Err(SettingError { name, expected }) }
-    }
-
-    fn extension(&self, name: &'static str, default: &str) -> Result<String, SettingError> {
-        self.read_text(name, default, |text| !text.contains('/'), "an extension such as .done, without slashes")
     }
 }
 
@@ -242,7 +202,7 @@ mod tests {
             ("upload_path", "%"),
         ];
         for (name, value) in bad {
-            let error = read(name, value).expect_err(value);
+            let error = read(name, value).err().expect(value);
             assert!(error.to_string().contains(&format!("\"{name}\"")), "{error}");
         }
     }

@@ -1,0 +1,203 @@
+//! Who is asking: nobody in particular, the user of a token, or the user that a trusted proxy names.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use serde::Deserialize;
+use subtle::ConstantTimeEq;
+use thiserror::Error;
+
+use crate::settings::{Reader, SettingError};
+
+/// The header in which a trusted proxy proves that it is the one.
+pub const PROXY_SECRET_HEADER: &str = "x-auth-secret";
+/// The longest name of a user, in bytes: it is a part of each record.
+const MAX_USER_BYTES: usize = 255;
+
+/// How users are told apart.
+pub enum Auth {
+    /// Not at all: who knows an upload's id may do with it what they want.
+    None,
+    /// By a signed token (RFC 7519) in `Authorization: Bearer …`; the user is its `sub`.
+    Jwt(Box<TokenRules>),
+    /// By a header that a trusted proxy sets, and proves by a secret that it was the one.
+    Header(ProxyRules),
+}
+
+/// What a token must be.
+pub struct TokenRules {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+/// What a proxy's request must have.
+pub struct ProxyRules {
+    user_header: http::HeaderName,
+    secret: String,
+}
+
+/// Who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asking {
+    /// Anyone at all, where users aren't told apart.
+    Anyone,
+    /// Nobody who has said who they are, where users are told apart.
+    Nobody,
+    /// This user.
+    User(String),
+}
+
+/// Who is asking says who they are, but not so that it can be believed.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum IdentityError {
+    /// The token is none that counts.
+    #[error("The token is not valid: {0}")]
+    Token(&'static str),
+    /// A header names a user, and it isn't the trusted proxy's.
+    #[error("The request does not come from the trusted proxy: {PROXY_SECRET_HEADER} is missing or wrong")]
+    Proxy,
+    /// The user's name can't be one.
+    #[error("The user's name is not text of 1 to 255 bytes")]
+    Name,
+}
+
+impl IdentityError {
+    /// The `WWW-Authenticate` that goes with it (RFC 9110, 11.6.1; RFC 6750, 3).
+    pub(crate) fn challenge(&self) -> &'static str {
+        match self {
+            Self::Token(_) | Self::Name => "Bearer error=\"invalid_token\"",
+            Self::Proxy => "Proxy",
+        }
+    }
+}
+
+impl Auth {
+    /// Reads the variables `auth` and `auth_…`.
+    pub(crate) fn read(reader: &Reader<'_>) -> Result<Self, SettingError> {
+        match reader.text("auth", "none").as_str() {
+            "none" => Ok(Self::None),
+            "jwt" => Ok(Self::Jwt(Box::new(TokenRules::read(reader)?))),
+            "header" => Ok(Self::Header(ProxyRules::read(reader)?)),
+            _ => Err(SettingError::new("auth", "none, jwt or header")),
+        }
+    }
+
+    /// Who sends a request with these headers.
+    ///
+    /// # Errors
+    /// Where the request says who sends it, and that can't be believed. A request that says nothing is
+    /// [`Asking::Nobody`]'s.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
+        match self {
+            Self::None => Ok(Asking::Anyone),
+            Self::Jwt(rules) => rules.identify(headers),
+            Self::Header(rules) => rules.identify(headers),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+}
+
+impl TokenRules {
+    fn read(reader: &Reader<'_>) -> Result<Self, SettingError> {
+        let (key, algorithm) = match (reader.value("auth_jwt_secret"), reader.value("auth_jwt_public_key")) {
+            (Some(secret), None) => (DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256),
+            (None, Some(pem)) => read_public_key(&pem).ok_or(SettingError::new(
+                "auth_jwt_public_key",
+                "a public key in PEM: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)",
+            ))?,
+            _ => {
+                let expected = "set where auth is jwt, and auth_jwt_public_key not, or the other way round";
+                return Err(SettingError::new("auth_jwt_secret", expected));
+            }
+        };
+        // One algorithm, by the kind of the key, whatever the token says: neither "none" nor a public key taken for a
+        // secret gets through.
+        let mut validation = Validation::new(algorithm);
+        validation.validate_nbf = true;
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        validation.validate_aud = false;
+        if let Some(audience) = reader.value("auth_jwt_audience") {
+            validation.set_audience(&[audience]);
+            validation.validate_aud = true;
+            validation.required_spec_claims.insert("aud".to_owned());
+        }
+        if let Some(issuer) = reader.value("auth_jwt_issuer") {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        Ok(Self { key, validation })
+    }
+
+    fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
+        let Some(header) = headers.get(AUTHORIZATION) else {
+            return Ok(Asking::Nobody);
+        };
+        let unreadable = IdentityError::Token("the header is not \"Bearer\" and a token");
+        let Some((scheme, token)) = header.to_str().ok().and_then(|text| text.split_once(' ')) else {
+            return Err(unreadable);
+        };
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(unreadable);
+        }
+        let claims = decode::<Claims>(token.trim(), &self.key, &self.validation).map_err(|error| reason(&error))?;
+        user(claims.claims.sub)
+    }
+}
+
+/// A public key, and the one algorithm that it is for.
+fn read_public_key(pem: &str) -> Option<(DecodingKey, Algorithm)> {
+    // A variable in one line has its line breaks escaped.
+    let pem = pem.replace("\\n", "\n");
+    let pem = pem.as_bytes();
+    let rsa = DecodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256));
+    let ec = || DecodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256));
+    let ed = || DecodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA));
+    rsa.or_else(|_| ec()).or_else(|_| ed()).ok()
+}
+
+fn reason(error: &jsonwebtoken::errors::Error) -> IdentityError {
+    use jsonwebtoken::errors::ErrorKind;
+    IdentityError::Token(match error.kind() {
+        ErrorKind::ExpiredSignature => "it has expired",
+        ErrorKind::ImmatureSignature => "it is not valid yet",
+        ErrorKind::InvalidAudience => "it is for another audience",
+        ErrorKind::InvalidIssuer => "it is from another issuer",
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "it is signed by another algorithm",
+        ErrorKind::InvalidSignature => "its signature is wrong",
+        ErrorKind::MissingRequiredClaim(_) => "a claim is missing",
+        _ => "it can't be read",
+    })
+}
+
+impl ProxyRules {
+    fn read(reader: &Reader<'_>) -> Result<Self, SettingError> {
+        let expected = "set where auth is header: the secret that the proxy sends in x-auth-secret";
+        let secret = reader.value("auth_header_secret").ok_or(SettingError::new("auth_header_secret", expected))?;
+        let user_header = reader.text("auth_header", "x-remote-user");
+        let user_header = user_header.parse().map_err(|_| SettingError::new("auth_header", "the name of a header"))?;
+        Ok(Self { user_header, secret })
+    }
+
+    fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
+        let mut named = headers.get_all(&self.user_header).iter();
+        let Some(name) = named.next() else {
+            return Ok(Asking::Nobody);
+        };
+        let secret = headers.get(PROXY_SECRET_HEADER).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        if !bool::from(secret.ct_eq(self.secret.as_bytes())) {
+            return Err(IdentityError::Proxy);
+        }
+        match (name.to_str(), named.next()) {
+            (Ok(name), None) => user(name.to_owned()),
+            _ => Err(IdentityError::Name),
+        }
+    }
+}
+
+fn user(name: String) -> Result<Asking, IdentityError> {
+    if (1..=MAX_USER_BYTES).contains(&name.len()) { Ok(Asking::User(name)) } else { Err(IdentityError::Name) }
+}

@@ -1,0 +1,160 @@
+//! The list of uploads: the peer's plain array, and pages of it for those who have many.
+
+use futures::stream::TryStreamExt;
+use http::header::LINK;
+use http::{HeaderValue, Response, StatusCode, Uri};
+
+use super::super::Context;
+use super::super::body::{self, ResponseBody};
+use super::super::error::Error;
+use super::{Answer, COMPLETE, INCOMPLETE};
+use crate::identity::Asking;
+use crate::store::Store;
+use crate::uploads::{Owner, Place, Upload};
+
+/// The most uploads of a page.
+const MAX_LIMIT: usize = 1_000;
+
+/// What the query asks for.
+#[derive(Debug, Default)]
+struct Query {
+    limit: Option<usize>,
+    after: Option<Place>,
+    status: Option<u8>,
+}
+
+/// Answers with the asking user's uploads, oldest first.
+pub(super) async fn answer<S: Store>(context: &Context<S>, uri: &Uri) -> Result<Response<ResponseBody>, Error> {
+    let query = Query::read(uri.query().unwrap_or_default())?;
+    let Some(owner) = context.owner() else {
+        return Ok(body::json(StatusCode::OK, &[(); 0]));
+    };
+    match query.limit {
+        Some(limit) => {
+            let (uploads, last) = page(context, owner, &query, limit).await?;
+            let mut array = JsonArray::new();
+            uploads.iter().for_each(|upload| array.push(&context.describe(upload)));
+            let mut response = array.into_response();
+            if let Some(place) = last {
+                link_next(&mut response, &context.urls.next_page(uri.query().unwrap_or_default(), place));
+            }
+            Ok(response)
+        }
+        None => all(context, owner, &query).await,
+    }
+}
+
+/// All at once. The records themselves are looked at and let go one by one.
+async fn all<S: Store>(context: &Context<S>, owner: Owner<'_>, query: &Query) -> Result<Response<ResponseBody>, Error> {
+    let places = context.uploads.places(owner, query.after, usize::MAX).await?;
+    let mut uploads = context.uploads.at(owner, places);
+    let mut array = JsonArray::new();
+    while let Some(upload) = uploads.try_next().await? {
+        if query.wants(&upload) {
+            array.push(&context.describe(&upload));
+        }
+    }
+    Ok(array.into_response())
+}
+
+/// RFC 8288.
+fn link_next(response: &mut Response<ResponseBody>, url: &str) {
+    if let Ok(link) = HeaderValue::try_from(format!("<{url}>; rel=\"next\"")) {
+        response.headers_mut().insert(LINK, link);
+    }
+}
+
+/// A JSON array in the making: no more of its elements is kept than their text.
+struct JsonArray(Vec<u8>);
+
+impl JsonArray {
+    fn new() -> Self {
+        Self(vec![b'['])
+    }
+
+    fn push(&mut self, element: &Answer<'_>) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        // Strings and numbers always serialise.
+        let _ = serde_json::to_writer(&mut self.0, element);
+    }
+
+    fn into_response(mut self) -> Response<ResponseBody> {
+        self.0.push(b']');
+        body::full(StatusCode::OK, "application/json", self.0)
+    }
+}
+
+/// At most `limit` uploads, and the last one's place where more may follow.
+async fn page<S: Store>(
+    context: &Context<S>,
+    owner: Owner<'_>,
+    query: &Query,
+    limit: usize,
+) -> Result<(Vec<Upload>, Option<Place>), Error> {
+    let mut page = Vec::new();
+    let mut after = query.after;
+    loop {
+        // One more than a page tells whether there is another.
+        let places = context.uploads.places(owner, after, limit + 1).await?;
+        let is_last = places.len() <= limit;
+        let mut uploads = context.uploads.at(owner, places.clone());
+        while let Some(upload) = uploads.try_next().await? {
+            if !query.wants(&upload) {
+                continue;
+            }
+            if page.len() == limit {
+                return Ok((page, after));
+            }
+            after = Some(Place::of(&upload));
+            page.push(upload);
+        }
+        if is_last {
+            return Ok((page, None));
+        }
+        // What was left out needs not be looked at again.
+        after = places.last().copied().max(after);
+    }
+}
+
+impl<S: Store> Context<S> {
+    /// Whose uploads are listed; `None` for nobody's.
+    fn owner(&self) -> Option<Owner<'_>> {
+        match (&self.asking, self.settings.user_restricted) {
+            (Asking::Nobody, _) | (Asking::Anyone, true) => None,
+            (Asking::Anyone | Asking::User(_), false) => Some(Owner::Anyone),
+            (Asking::User(user), true) => Some(Owner::User(user)),
+        }
+    }
+}
+
+impl Query {
+    fn read(text: &str) -> Result<Self, Error> {
+        let mut query = Self::default();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            match name.as_ref() {
+                "limit" => query.limit = Some(parse_limit(&value).ok_or(Error::Query("limit"))?),
+                "cursor" => query.after = Some(value.parse().map_err(|_| Error::Query("cursor"))?),
+                "status" => query.status = Some(parse_status(&value).ok_or(Error::Query("status"))?),
+                _ => {}
+            }
+        }
+        Ok(query)
+    }
+
+    fn wants(&self, upload: &Upload) -> bool {
+        match self.status {
+            None => true,
+            Some(status) => upload.is_complete() == (status == COMPLETE),
+        }
+    }
+}
+
+fn parse_limit(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))
+}
+
+fn parse_status(text: &str) -> Option<u8> {
+    text.parse().ok().filter(|status| [INCOMPLETE, COMPLETE].contains(status))
+}

@@ -1,0 +1,175 @@
+//! Users: tokens, a trusted proxy, and what users see of each other.
+
+mod support;
+
+use http::Method;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use support::{Client, Form, Reply, Server, data};
+
+const SECRET: &str = "a secret of the tests";
+const FAR: u64 = 4_000_000_000;
+
+fn token(claims: &Value) -> String {
+    encode(&Header::new(Algorithm::HS256), claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
+}
+
+fn bearer(user: &str) -> String {
+    format!("Bearer {}", token(&json!({"sub": user, "exp": FAR})))
+}
+
+fn begin(client: &Client, authorization: &str) -> Reply {
+    let form = Form::new().field("filename", "f.bin").file("file", "blob", b"abc");
+    let headers = [("Authorization", authorization), ("Content-Range", "bytes 0-2/3")];
+    client.send_form(Method::PUT, "/uploads/", &headers, form)
+}
+
+fn complete(client: &Client, url: &str, authorization: &str) -> Reply {
+    let form = Form::new().field("md5", &data::md5(b"abc"));
+    client.send_form(Method::POST, url, &[("Authorization", authorization)], form)
+}
+
+#[test]
+fn users_do_not_see_each_others_uploads() {
+    let server = Server::with(&[("auth", "jwt"), ("auth_jwt_secret", SECRET)]);
+    let client = server.client();
+    let (ann, ben) = (bearer("ann"), bearer("ben"));
+    let begun = begin(&client, &ann).expect(200);
+    assert_eq!(begun.json()["user"], "ann");
+    let url = begun.text("url");
+
+    let not_found = json!({"detail": "No ChunkedUpload matches the given query."});
+    for headers in [vec![], vec![("Authorization", ben.as_str())]] {
+        client.get_with(&url, &headers).expect_json(404, not_found.clone());
+        client.send(Method::DELETE, &url, &headers, b"").expect_json(404, not_found.clone());
+        client.get_with("/uploads/", &headers).expect_json(200, json!([]));
+    }
+    complete(&client, &url, &ben).expect_json(404, not_found);
+    let done = complete(&client, &url, &ann).expect(200);
+    client.get_with(&done.text("file"), &[("Authorization", &ben)]).expect(404);
+    client.get(&done.text("file")).expect(404);
+    assert_eq!(client.get_with(&done.text("file"), &[("Authorization", &ann)]).expect(200).body, b"abc");
+    client.get_with("/uploads/", &[("Authorization", &ann)]).expect_json(200, json!([done.json()]));
+
+    let needed = json!({"detail": "Upload requires user authentication but user cannot be determined"});
+    client.put_chunk("/uploads/", b"abc", 0, 3).expect_json(400, needed);
+}
+
+#[test]
+fn unrestricted_users_see_everything_but_strangers_nothing() {
+    let server = Server::with(&[("auth", "jwt"), ("auth_jwt_secret", SECRET), ("user_restricted", "false")]);
+    let client = server.client();
+    let url = begin(&client, &bearer("ann")).expect(200).text("url");
+    client.get(&url).expect(404);
+    client.get("/uploads/").expect_json(200, json!([]));
+    let ben = bearer("ben");
+    let done = complete(&client, &url, &ben).expect(200);
+    assert_eq!(done.json()["user"], "ann");
+    client.get_with("/uploads/", &[("Authorization", &ben)]).expect_json(200, json!([done.json()]));
+}
+
+#[test]
+fn a_token_that_does_not_count_is_a_401() {
+    let rules = [
+        ("auth", "jwt"),
+        ("auth_jwt_secret", SECRET),
+        ("auth_jwt_audience", "uploads"),
+        ("auth_jwt_issuer", "login.example"),
+    ];
+    let server = Server::with(&rules);
+    let client = server.client();
+    let claims = json!({"sub": "ann", "exp": FAR, "aud": "uploads", "iss": "login.example"});
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        format!("Bearer {}", token(&claims))
+    };
+    client.get_with("/uploads/", &[("Authorization", &with("sub", json!("ann")))]).expect(200);
+
+    let good = token(&claims);
+    let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", good.split('.').nth(1).unwrap());
+    let other_key = encode(&Header::default(), &claims, &EncodingKey::from_secret(b"another")).unwrap();
+    let other_algorithm =
+        encode(&Header::new(Algorithm::HS512), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
+    let mut no_user = claims.clone();
+    no_user.as_object_mut().unwrap().remove("sub");
+    let bad = [
+        with("exp", json!(1_000_000_000)),
+        with("nbf", json!(FAR - 1)),
+        with("aud", json!("others")),
+        with("iss", json!("others")),
+        with("sub", json!("")),
+        with("sub", json!("a".repeat(256))),
+        format!("Bearer {unsigned}"),
+        format!("Bearer {other_key}"),
+        format!("Bearer {other_algorithm}"),
+        format!("Bearer {}", token(&no_user)),
+        format!("Bearer {good}x"),
+        "Bearer x".to_owned(),
+        "Bearer".to_owned(),
+        "Basic YTpi".to_owned(),
+    ];
+    for authorization in bad {
+        let reply = client.get_with("/uploads/", &[("Authorization", &authorization)]).expect(401);
+        assert_eq!(reply.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{authorization}");
+        begin(&client, &authorization).expect(401);
+    }
+    assert_eq!(server.stored(), []);
+}
+
+// Key pairs made for these tests alone.
+const KEYS: [(Algorithm, &str, &str); 3] = [
+    (Algorithm::RS256, include_str!("keys/rsa.pem"), include_str!("keys/rsa.pub.pem")),
+    (Algorithm::ES256, include_str!("keys/ec.pem"), include_str!("keys/ec.pub.pem")),
+    (Algorithm::EdDSA, include_str!("keys/ed.pem"), include_str!("keys/ed.pub.pem")),
+];
+
+#[test]
+fn public_keys_verify_tokens_and_are_no_secrets() {
+    for (algorithm, private, public) in KEYS {
+        let server = Server::with(&[("auth", "jwt"), ("auth_jwt_public_key", public.trim())]);
+        let client = server.client();
+        let key = match algorithm {
+            Algorithm::RS256 => EncodingKey::from_rsa_pem(private.as_bytes()),
+            Algorithm::ES256 => EncodingKey::from_ec_pem(private.as_bytes()),
+            _ => EncodingKey::from_ed_pem(private.as_bytes()),
+        };
+        let claims = json!({"sub": "ann", "exp": FAR});
+        let good = encode(&Header::new(algorithm), &claims, &key.unwrap()).unwrap();
+        let reply = begin(&client, &format!("Bearer {good}")).expect(200);
+        assert_eq!(reply.json()["user"], "ann");
+
+        // The public key taken for a secret, as an attacker would.
+        for secret in [public, public.trim()] {
+            let forged = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap();
+            begin(&client, &format!("Bearer {forged}")).expect(401);
+        }
+    }
+}
+
+#[test]
+fn a_trusted_proxy_names_the_user() {
+    let server = Server::with(&[("auth", "header"), ("auth_header", "x-user"), ("auth_header_secret", SECRET)]);
+    let client = server.client();
+    let put = |headers: &[(&str, &str)]| {
+        let headers: Vec<_> = headers.iter().copied().chain([("Content-Range", "bytes 0-2/3")]).collect();
+        client.send_form(Method::PUT, "/uploads/", &headers, Form::new().file("file", "f", b"abc"))
+    };
+    let begun = put(&[("x-user", "ann"), ("x-auth-secret", SECRET)]).expect(200);
+    assert_eq!(begun.json()["user"], "ann");
+    for headers in [&[("x-user", "ann")][..], &[("x-user", "ann"), ("x-auth-secret", "guessed")]] {
+        assert_eq!(put(headers).expect(401).header("www-authenticate"), "Proxy");
+    }
+    put(&[("x-user", "ann"), ("x-user", "ben"), ("x-auth-secret", SECRET)]).expect(401);
+    put(&[("x-auth-secret", SECRET)]).expect(400);
+}
+
+#[test]
+fn a_mode_without_its_secret_answers_nobody() {
+    for (mode, variable) in [("header", "auth_header_secret"), ("jwt", "auth_jwt_secret")] {
+        let reply = Server::with(&[("auth", mode)]).client().get("/uploads/").expect(500);
+        assert!(reply.text("detail").contains(variable), "{reply:?}");
+    }
+    let reply = Server::with(&[("auth", "yes")]).client().get("/").expect(500);
+    assert!(reply.text("detail").contains("none, jwt or header"), "{reply:?}");
+}
