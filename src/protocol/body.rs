@@ -4,21 +4,28 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, Stream};
+use futures::stream::{BoxStream, Stream, StreamExt};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use thiserror::Error;
 
+use super::checked_body::CheckedBody;
 use crate::uploads::Reading;
 
 /// A request's body, in pieces as they come.
 pub type RequestBody = BoxStream<'static, Result<Bytes, BodyError>>;
 
-/// The body ended before its end: the client is gone, or broke the rules of HTTP.
+/// Why a request's body can't be read to its end.
 #[derive(Clone, Debug, Error)]
-#[error("the request's body was cut off: {0}")]
-pub struct BodyError(pub String);
+pub enum BodyError {
+    /// It ended before its end: the client is gone, or broke the rules of HTTP.
+    #[error("The request's body was cut off: {0}")]
+    CutOff(String),
+    /// It is longer than the limit, in bytes.
+    #[error("The request's body exceeds the limit ({0} bytes)")]
+    TooLong(u64),
+}
 
 /// A response's body.
 pub enum ResponseBody {
@@ -61,14 +68,14 @@ pub(super) fn fit_to_method(response: Response<ResponseBody>, method: &Method) -
 ///
 /// multer takes all that it can get before it parses any of it: this bounds what that comes to.
 pub(super) struct Paced {
-    body: RequestBody,
+    body: CheckedBody,
     handed_out: usize,
 }
 
 impl Paced {
     const LIMIT: usize = 256 * 1024;
 
-    pub(super) fn new(body: RequestBody) -> Self {
+    pub(super) fn new(body: CheckedBody) -> Self {
         Self { body, handed_out: 0 }
     }
 }
@@ -82,7 +89,7 @@ impl Stream for Paced {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let piece = self.body.as_mut().poll_next(context);
+        let piece = self.body.poll_next_unpin(context);
         match &piece {
             Poll::Ready(Some(Ok(bytes))) => self.handed_out += bytes.len(),
             _ => self.handed_out = 0,

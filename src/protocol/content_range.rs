@@ -9,14 +9,15 @@ use http::header::CONTENT_RANGE;
 
 use super::error::Error;
 
-/// Where a chunk's bytes stand in the file: `bytes 0-9999/30000` (RFC 9110, 14.4), the end inclusive.
+/// Where a chunk's bytes stand in the file: `bytes 0-9999/30000` (RFC 9110, 14.4), the end inclusive. `bytes 0-9999/*`
+/// where the file's length isn't known yet, and `bytes */0` for the only chunk of an empty file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
     /// The place of the first byte.
     pub(super) start: u64,
-    /// The place of the last byte.
-    pub(super) end: u64,
-    /// The file's length in bytes; `None` for `*`, not known yet.
+    /// How many bytes there are; below 1 where the last comes before the first.
+    pub(super) len: i128,
+    /// The file's length in bytes; `None` where it isn't known yet.
     pub(super) total: Option<u64>,
 }
 
@@ -28,24 +29,24 @@ impl ContentRange {
 
     fn parse(text: &str) -> Option<Self> {
         let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        if (range, total) == ("*", "0") {
+            return Some(Self { start: 0, len: 0, total: Some(0) });
+        }
         let (start, end) = range.split_once('-')?;
+        let (start, end) = (parse_number(start)?, parse_number(end)?);
         let total = if total == "*" { None } else { Some(parse_number(total)?) };
-        Some(Self { start: parse_number(start)?, end: parse_number(end)?, total })
-    }
-
-    /// How many bytes the chunk has; below 1 where the end comes before the start.
-    pub(super) fn len(&self) -> i128 {
-        i128::from(self.end) - i128::from(self.start) + 1
+        Some(Self { start, len: i128::from(end) - i128::from(start) + 1, total })
     }
 
     /// Checks the range as far as it goes without the chunk.
     pub(super) fn check(&self, max_bytes: Option<u64>) -> Result<(), Error> {
-        if let Some(total) = self.total.filter(|total| self.end >= *total) {
+        let end = i128::from(self.start) + self.len;
+        if let Some(total) = self.total.filter(|total| end > i128::from(*total)) {
             return Err(Error::EndPastTotal(total));
         }
         // Where the total isn't known, the chunk's own end must do.
         match max_bytes {
-            Some(limit) if self.total.unwrap_or(self.end.saturating_add(1)) > limit => Err(Error::OverLimit(limit)),
+            Some(limit) if self.total.map_or(end, i128::from) > i128::from(limit) => Err(Error::OverLimit(limit)),
             _ => Ok(()),
         }
     }
@@ -62,10 +63,11 @@ mod tests {
 
     #[test]
     fn ranges_are_read() {
-        let range = |start, end, total| Some(ContentRange { start, end, total });
-        assert_eq!(ContentRange::parse("bytes 0-9999/30000"), range(0, 9999, Some(30000)));
-        assert_eq!(ContentRange::parse("bytes 5-3/*"), range(5, 3, None));
-        assert_eq!(ContentRange::parse("bytes 5-3/*").unwrap().len(), -1);
+        let range = |start, len, total| Some(ContentRange { start, len, total });
+        assert_eq!(ContentRange::parse("bytes 0-9999/30000"), range(0, 10_000, Some(30_000)));
+        assert_eq!(ContentRange::parse("bytes 5-9/*"), range(5, 5, None));
+        assert_eq!(ContentRange::parse("bytes 5-3/*"), range(5, -1, None));
+        assert_eq!(ContentRange::parse("bytes */0"), range(0, 0, Some(0)));
     }
 
     #[test]

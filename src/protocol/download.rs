@@ -12,11 +12,11 @@ use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::Context;
 use super::body::{self, ResponseBody};
 use super::error::Error;
+use super::{Context, digest_name};
 use crate::store::Store;
-use crate::uploads::{self, Algorithm, Checksum, Upload};
+use crate::uploads::{self, Upload};
 
 /// What an `ext-value` must escape: all but the `attr-char` of RFC 8187, 3.2.1 that are likely in a filename.
 const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -72,7 +72,7 @@ impl File {
             last_modified: SystemTime::from(completed_at).into(),
             content_type: mime_guess::from_path(&upload.filename).first_or_octet_stream().to_string(),
             disposition: content_disposition(&upload.filename),
-            digest: format!("{}=:{}:", digest_name(checksum), BASE64.encode(digest)),
+            digest: format!("{}=:{}:", digest_name(checksum.algorithm), BASE64.encode(digest)),
         })
     }
 
@@ -122,16 +122,6 @@ impl File {
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
-    }
-}
-
-/// The checksum's name in RFC 9530's registry.
-fn digest_name(checksum: &Checksum) -> &'static str {
-    match checksum.algorithm {
-        Algorithm::Md5 => "md5",
-        Algorithm::Sha1 => "sha",
-        Algorithm::Sha256 => "sha-256",
-        Algorithm::Sha512 => "sha-512",
     }
 }
 

@@ -64,6 +64,10 @@ pub(super) enum Error {
     Json(String),
     #[error("The form's fields are too long: {0} bytes are the limit for all but the file")]
     LongFields(usize),
+    #[error("{0} does not match the request's content")]
+    Digest(&'static str),
+    #[error("{0} can't be read")]
+    UnreadableDigest(&'static str),
     #[error("Unsupported media type \"{0}\" in request.")]
     MediaType(String),
     #[error("Method \"{method}\" not allowed.")]
@@ -116,7 +120,7 @@ impl Error {
         match self {
             Self::Expired => StatusCode::GONE,
             Self::Identity(_) => StatusCode::UNAUTHORIZED,
-            Self::LongFields(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::LongFields(_) | Self::Body(BodyError::TooLong(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NothingHere | Self::Upload(uploads::Error::NotFound) => StatusCode::NOT_FOUND,

@@ -2,15 +2,20 @@
 //!
 //! Multipart bodies are parsed by multer, piece by piece; nothing holds a file in memory.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use futures::stream::StreamExt;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::request::Parts;
+use mime::Mime;
 use multer::Multipart;
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::body::{BodyError, Paced, RequestBody};
+use super::body::{BodyError, Paced};
+use super::checked_body::CheckedBody;
 use super::error::Error;
 
 /// The most bytes that all fields together may have, names included: they are held in memory.
@@ -43,24 +48,60 @@ pub(super) struct FilePart {
     pub(super) len: u64,
 }
 
+/// What a form is taken for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct FormKind<'a> {
+    /// The name of the file part.
+    pub(super) file_field: &'a str,
+    /// Whether a body of any other media type is the file itself.
+    pub(super) may_be_raw: bool,
+}
+
 impl Form {
-    /// Reads a body of the kind that its `Content-Type` says: multipart, urlencoded or JSON. The part `file_field`, if
-    /// it is a file, goes to `sink`.
+    /// Reads a body of the kind that its `Content-Type` says: multipart, urlencoded or JSON, or the file itself where
+    /// that may be. The file goes to `sink`.
     pub(super) async fn read(
-        headers: &HeaderMap,
-        body: RequestBody,
-        file_field: &str,
+        head: &Parts,
+        body: CheckedBody,
+        kind: FormKind<'_>,
         sink: &mut impl FileSink,
     ) -> Result<Self, Error> {
-        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let whole = body.clone();
+        let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        match media_type.as_str() {
-            "multipart/form-data" => Self::read_multipart(content_type, body, file_field, sink).await,
-            "application/x-www-form-urlencoded" => Self::from_urlencoded(&read_short(body).await?),
-            "application/json" => Self::from_json(&read_short(body).await?),
-            "" if read_short(body).await?.is_empty() => Ok(Self::default()),
-            _ => Err(Error::MediaType(content_type.to_owned())),
+        let form = match media_type.as_str() {
+            "multipart/form-data" => Self::read_multipart(content_type, body, kind.file_field, sink).await?,
+            "application/x-www-form-urlencoded" => Self::from_urlencoded(&read_short(body).await?)?,
+            "application/json" => Self::from_json(&read_short(body).await?)?,
+            _ if kind.may_be_raw => Self::read_raw(head, media_type.is_empty(), body, sink).await?,
+            "" if read_short(body).await?.is_empty() => Self::default(),
+            _ => return Err(Error::MediaType(content_type.to_owned())),
+        };
+        whole.finish().await?;
+        Ok(form)
+    }
+
+    /// Reads a body that is the file itself. Its name is in `Content-Disposition` or the query.
+    async fn read_raw(
+        head: &Parts,
+        may_be_nothing: bool,
+        mut body: CheckedBody,
+        sink: &mut impl FileSink,
+    ) -> Result<Self, Error> {
+        let mut form = Self::default();
+        for (name, text) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
+            form.add(name.into_owned(), text.into_owned())?;
         }
+        let mut len = 0;
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes?;
+            len += bytes.len() as u64;
+            sink.write(&bytes).await;
+        }
+        if len > 0 || !may_be_nothing {
+            form.file = Some(FilePart { name: filename_of_disposition(&head.headers), len });
+        }
+        Ok(form)
     }
 
     /// The field's text; an empty one counts as none.
@@ -70,7 +111,7 @@ impl Form {
 
     async fn read_multipart(
         content_type: &str,
-        body: RequestBody,
+        body: CheckedBody,
         file_field: &str,
         sink: &mut impl FileSink,
     ) -> Result<Self, Error> {
@@ -149,7 +190,7 @@ fn check_length(length: usize) -> Result<(), Error> {
 }
 
 /// A body that has no file in it, whole.
-async fn read_short(mut body: RequestBody) -> Result<Vec<u8>, Error> {
+async fn read_short(mut body: CheckedBody) -> Result<Vec<u8>, Error> {
     let mut whole = Vec::new();
     while let Some(bytes) = body.next().await {
         let bytes = bytes?;
@@ -157,6 +198,21 @@ async fn read_short(mut body: RequestBody) -> Result<Vec<u8>, Error> {
         whole.extend_from_slice(&bytes);
     }
     Ok(whole)
+}
+
+/// The file name of a `Content-Disposition` (RFC 6266), the exact one (RFC 8187) before the plain one.
+fn filename_of_disposition(headers: &HeaderMap) -> Option<String> {
+    let disposition = std::str::from_utf8(headers.get(CONTENT_DISPOSITION)?.as_bytes()).ok()?;
+    // A media type's parameters have the same syntax, and a crate that reads it.
+    let parameters: Mime = format!("disposition/{disposition}").parse().ok()?;
+    let exact = parameters.get_param("filename*").and_then(|value| {
+        let (charset, value) = value.as_str().split_once('\'')?;
+        let (_language, encoded) = value.split_once('\'')?;
+        let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
+        is_utf8.then(|| percent_decode_str(encoded).decode_utf8().ok().map(Cow::into_owned))?
+    });
+    let name = exact.or_else(|| parameters.get_param("filename").map(|value| value.as_str().to_owned()))?;
+    (!name.is_empty()).then_some(name)
 }
 
 async fn skip(mut part: multer::Field<'_>) -> Result<(), Error> {
@@ -168,8 +224,28 @@ fn multipart_error(error: multer::Error) -> Error {
     match error {
         multer::Error::StreamReadFailed(cause) => {
             let lost = cause.downcast::<BodyError>();
-            Error::Body(lost.map_or_else(|other| BodyError(other.to_string()), |lost| *lost))
+            Error::Body(lost.map_or_else(|other| BodyError::CutOff(other.to_string()), |lost| *lost))
         }
         other => Error::Multipart(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_disposition() {
+        let name = |disposition: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_DISPOSITION, disposition.parse().unwrap());
+            filename_of_disposition(&headers)
+        };
+        assert_eq!(name("attachment; filename=a.txt").as_deref(), Some("a.txt"));
+        assert_eq!(name("attachment; filename=\"a b.txt\"").as_deref(), Some("a b.txt"));
+        assert_eq!(name("attachment; filename=a; filename*=UTF-8''na%C3%AFve").as_deref(), Some("na\u{ef}ve"));
+        assert_eq!(name("attachment; filename=a; filename*=KOI8-R''x").as_deref(), Some("a"));
+        assert_eq!(name("attachment"), None);
+        assert_eq!(name("attachment; filename=\"\""), None);
     }
 }

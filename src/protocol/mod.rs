@@ -1,6 +1,7 @@
 //! The service over HTTP: which protocol answers a request, and what the protocols share.
 
 mod body;
+mod checked_body;
 mod content_range;
 mod download;
 mod drf;
@@ -18,14 +19,26 @@ use uuid::Uuid;
 use crate::identity::Asking;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::uploads::{self, Attempt, Upload, Uploads};
+use crate::uploads::{self, Algorithm, Attempt, Upload, Uploads};
+use checked_body::CheckedBody;
 use error::Error;
+use form::{FileSink, Form, FormKind};
 use urls::Urls;
 
 /// What one request is handled with.
 pub struct Service<S> {
     settings: Settings,
     uploads: Uploads<S>,
+}
+
+/// An algorithm's name in the registry of RFC 9530, which `Content-Digest` and `Repr-Digest` use.
+fn digest_name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Md5 => "md5",
+        Algorithm::Sha1 => "sha",
+        Algorithm::Sha256 => "sha-256",
+        Algorithm::Sha512 => "sha-512",
+    }
 }
 
 /// What the protocols answer one request with.
@@ -86,6 +99,19 @@ impl<S: Store> Context<S> {
     async fn find(&self, id: Uuid) -> Result<Upload, uploads::Error> {
         let upload = self.uploads.find(id).await?;
         if self.may_see(&upload) { Ok(upload) } else { Err(uploads::Error::NotFound) }
+    }
+
+    /// Reads a request's form, its file into `sink`.
+    async fn read_form(
+        &self,
+        request: Request<RequestBody>,
+        may_be_raw: bool,
+        sink: &mut impl FileSink,
+    ) -> Result<Form, Error> {
+        let (head, body) = request.into_parts();
+        let body = CheckedBody::new(&head.headers, body, self.settings.max_chunk_bytes)?;
+        let kind = FormKind { file_field: &self.settings.field_name, may_be_raw };
+        Form::read(&head, body, kind, sink).await
     }
 
     fn may_see(&self, upload: &Upload) -> bool {

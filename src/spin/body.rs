@@ -15,7 +15,7 @@ type Incoming = spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// The pieces of a request's body as they come.
 pub(super) fn from_incoming(body: Incoming) -> RequestBody {
-    body.stream().map(|piece| piece.map_err(|error| BodyError(error.to_string()))).boxed()
+    body.stream().map(|piece| piece.map_err(|error| BodyError::CutOff(error.to_string()))).boxed()
 }
 
 /// A response's body as Spin takes it.

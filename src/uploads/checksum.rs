@@ -54,19 +54,19 @@ macro_rules! hashers {
     ($($variant:ident => $digest:ty),+) => {
         /// A checksum in the making.
         #[derive(Clone)]
-        pub(super) enum Hasher { $($variant($digest)),+ }
+        pub(crate) enum Hasher { $($variant($digest)),+ }
 
         impl Hasher {
-            pub(super) fn new(algorithm: Algorithm) -> Self {
+            pub(crate) fn new(algorithm: Algorithm) -> Self {
                 match algorithm { $(Algorithm::$variant => Self::$variant(<$digest as md5::Digest>::new())),+ }
             }
 
-            pub(super) fn update(&mut self, bytes: &[u8]) {
+            pub(crate) fn update(&mut self, bytes: &[u8]) {
                 match self { $(Self::$variant(digest) => md5::Digest::update(digest, bytes)),+ }
             }
 
             /// The checksum of what has come so far.
-            pub(super) fn checksum(&self) -> Checksum {
+            pub(crate) fn checksum(&self) -> Checksum {
                 let (algorithm, hex) = match self {
                     $(Self::$variant(digest) => {
                         (Algorithm::$variant, hex::encode(md5::Digest::finalize(digest.clone())))

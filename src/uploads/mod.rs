@@ -41,6 +41,7 @@ mod read;
 mod record;
 
 pub use append::Append;
+pub(crate) use checksum::Hasher;
 pub use checksum::{Algorithm, Checksum};
 pub use complete::Expected;
 pub use list::{NoPlace, Owner, Place};

@@ -96,10 +96,9 @@ async fn receive<S: Store>(
     range: Result<ContentRange, Error>,
     append: Option<Result<Append<S>, Error>>,
 ) -> Result<(Form, Append<S>), Error> {
-    let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len()).unwrap_or(0));
+    let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len).unwrap_or(0));
     let mut sink = ChunkSink { append, limit };
-    let (head, body) = request.into_parts();
-    let form = Form::read(&head.headers, body, &context.settings.field_name, &mut sink).await;
+    let form = context.read_form(request, true, &mut sink).await;
     match form.and_then(|form| check_received(form, range)) {
         Ok(form) => Ok((form, sink.into_append()?)),
         Err(error) => {
@@ -111,7 +110,7 @@ async fn receive<S: Store>(
 
 fn check_received(form: Form, range: Result<ContentRange, Error>) -> Result<Form, Error> {
     let actual = form.file.as_ref().ok_or(Error::NoFile)?.len;
-    let reported = range?.len();
+    let reported = range?.len;
     if i128::from(actual) != reported {
         return Err(Error::WrongLength { actual, reported });
     }

@@ -9,7 +9,7 @@ use super::super::{Context, RequestBody};
 use super::chunk::ChunkSink;
 use super::{Ignored, filename};
 use crate::store::Store;
-use crate::uploads::{Append, Expected, Upload};
+use crate::uploads::{Expected, Upload};
 
 /// Completes an upload.
 pub(super) async fn complete<S: Store>(
@@ -17,8 +17,7 @@ pub(super) async fn complete<S: Store>(
     id: Uuid,
     request: Request<RequestBody>,
 ) -> Result<Upload, Error> {
-    let (head, body) = request.into_parts();
-    let form = Form::read(&head.headers, body, &context.settings.field_name, &mut Ignored).await?;
+    let form = context.read_form(request, false, &mut Ignored).await?;
     let expected = context.expected_checksum(&form)?;
     let upload = context.find(id).await?;
     context.check_not_expired(&upload)?;
@@ -30,38 +29,40 @@ pub(super) async fn complete<S: Store>(
 pub(super) async fn whole<S: Store>(context: &Context<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
     let limit = context.settings.max_bytes.unwrap_or(u64::MAX);
     let mut sink = ChunkSink { append: Some(context.new_upload(None)), limit };
-    let (head, body) = request.into_parts();
-    let form = Form::read(&head.headers, body, &context.settings.field_name, &mut sink).await;
-    match form.and_then(|form| context.check_whole(form)) {
-        Ok((form, filename)) => finish_whole(context, &form, filename, sink.into_append()?).await,
+    let form = context.read_form(request, false, &mut sink).await;
+    let form = match form.and_then(|form| context.check_whole(form)) {
+        Ok(form) => form,
         Err(error) => {
             sink.discard().await;
+            return Err(error);
+        }
+    };
+    let mut append = sink.into_append()?;
+    match context.describe_whole(&form, append.upload()) {
+        Ok((filename, expected, path)) => {
+            append.set_filename(filename);
+            Ok(append.commit_complete(expected, path).await?)
+        }
+        Err(error) => {
+            append.discard().await;
             Err(error)
         }
     }
 }
 
-async fn finish_whole<S: Store>(
-    context: &Context<S>,
-    form: &Form,
-    filename: String,
-    mut append: Append<S>,
-) -> Result<Upload, Error> {
-    append.set_filename(filename);
-    let path = context.complete_path(append.upload());
-    let expected = context.expected_checksum(form)?;
-    Ok(append.commit_complete(expected, path).await?)
-}
-
 impl<S: Store> Context<S> {
-    fn check_whole(&self, form: Form) -> Result<(Form, String), Error> {
+    /// Checks what comes before the user, in the peer's order.
+    fn check_whole(&self, form: Form) -> Result<Form, Error> {
         let len = form.file.as_ref().ok_or(Error::NoFile)?.len;
-        if let Some(limit) = self.settings.max_bytes.filter(|limit| len > *limit) {
-            return Err(Error::OverLimit(limit));
+        match self.settings.max_bytes {
+            Some(limit) if len > limit => Err(Error::OverLimit(limit)),
+            _ => Ok(form),
         }
-        let filename = filename(&form)?;
-        self.expected_checksum(&form)?;
-        Ok((form, filename))
+    }
+
+    /// The file's name, checksum and path.
+    fn describe_whole<'a>(&self, form: &'a Form, upload: &Upload) -> Result<(String, Expected<'a>, String), Error> {
+        Ok((filename(form)?, self.expected_checksum(form)?, self.complete_path(upload)))
     }
 
     /// What the form says of the file's checksum.

@@ -1,0 +1,122 @@
+//! A request's body as it may be: no longer than the limit, and with the digest that its headers say.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use futures::stream::{Stream, StreamExt};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use sfv::{BareItem, Dictionary, ListEntry, Parser};
+
+use super::body::{BodyError, RequestBody};
+use super::error::Error;
+use crate::uploads::{Algorithm, Hasher};
+
+/// A body that is looked at while it is read. Handles of it share what has been seen.
+///
+/// A parser takes one handle and may stop before the body's end; [`finish`](Self::finish) reads the rest.
+#[derive(Clone)]
+pub(super) struct CheckedBody(Arc<Mutex<Inner>>);
+
+struct Inner {
+    body: RequestBody,
+    received: u64,
+    limit: Option<u64>,
+    digests: Vec<Digest>,
+}
+
+/// A digest of the content that a header says (RFC 9530), and the one in the making.
+struct Digest {
+    header: &'static str,
+    expected: Vec<u8>,
+    hasher: Hasher,
+}
+
+impl CheckedBody {
+    /// Prepares to check the body of a request with these headers.
+    ///
+    /// # Errors
+    /// [`BodyError::TooLong`] where `Content-Length` says so already; [`Error::UnreadableDigest`].
+    pub(super) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Error> {
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
+            return Err(BodyError::TooLong(limit).into());
+        }
+        let digests = read_digests(headers)?;
+        Ok(Self(Arc::new(Mutex::new(Inner { body, received: 0, limit, digests }))))
+    }
+
+    /// Reads what is left of the body, and checks the digests.
+    ///
+    /// # Errors
+    /// [`Error::Digest`]; [`Error::Body`].
+    pub(super) async fn finish(mut self) -> Result<(), Error> {
+        while let Some(piece) = self.next().await {
+            piece?;
+        }
+        let inner = self.lock();
+        let differs = |digest: &&Digest| digest.hasher.checksum().hex != hex::encode(&digest.expected);
+        match inner.digests.iter().find(differs) {
+            Some(digest) => Err(Error::Digest(digest.header)),
+            None => Ok(()),
+        }
+    }
+
+    /// Handles are used by one task in turn: nobody ever waits here, nor panics while holding it.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream for CheckedBody {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut inner = self.lock();
+        let piece = inner.body.as_mut().poll_next(context);
+        let Poll::Ready(Some(Ok(bytes))) = &piece else {
+            return piece;
+        };
+        inner.received += bytes.len() as u64;
+        match inner.limit {
+            Some(limit) if inner.received > limit => return Poll::Ready(Some(Err(BodyError::TooLong(limit)))),
+            _ => {}
+        }
+        for digest in &mut inner.digests {
+            digest.hasher.update(bytes);
+        }
+        piece
+    }
+}
+
+/// The digests that the headers say, as far as their algorithms are known: others are to be ignored (RFC 9530, 2).
+fn read_digests(headers: &HeaderMap) -> Result<Vec<Digest>, Error> {
+    let mut digests = Vec::new();
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
+    if let Some(text) = text("content-digest") {
+        let unreadable = || Error::UnreadableDigest("Content-Digest");
+        let dictionary: Dictionary = Parser::new(text).parse().map_err(|_| unreadable())?;
+        for (name, entry) in dictionary {
+            let ListEntry::Item(item) = entry else { return Err(unreadable()) };
+            let BareItem::ByteSequence(expected) = item.bare_item else { return Err(unreadable()) };
+            if let Some(algorithm) = algorithm(name.as_str()) {
+                digests.push(Digest { header: "Content-Digest", expected, hasher: Hasher::new(algorithm) });
+            }
+        }
+    }
+    // RFC 1864; obsolete, and sent all the same.
+    if let Some(text) = text("content-md5") {
+        let expected = BASE64.decode(text.trim()).map_err(|_| Error::UnreadableDigest("Content-MD5"))?;
+        digests.push(Digest { header: "Content-MD5", expected, hasher: Hasher::new(Algorithm::Md5) });
+    }
+    Ok(digests)
+}
+
+/// An algorithm by its name in the registry of RFC 9530.
+fn algorithm(name: &str) -> Option<Algorithm> {
+    Algorithm::ALL.into_iter().find(|algorithm| super::digest_name(*algorithm) == name)
+}
