@@ -22,7 +22,7 @@ const SEGMENT: usize = 1_000;
 /// Sends a request to the service, and returns the status and the whole body.
 fn send(store: &WatchedStore, request: Request<Vec<u8>>) -> (StatusCode, Vec<u8>) {
     let settings = Settings::read(|name| (name == "segment_size").then(|| SEGMENT.to_string())).unwrap();
-    let service = Service::new(settings, store.clone(), store.clone(), Attempt::now());
+    let service = Service::new(settings, store.clone(), None, Attempt::now());
     let body = |bytes: Vec<u8>| -> RequestBody { futures::stream::iter([Ok(Bytes::from(bytes))]).boxed() };
     block_on(async {
         let response = service.handle(request.map(body)).await;

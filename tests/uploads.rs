@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 /// What a new request sees.
 fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
-    Uploads::new(store.clone(), store.clone(), Attempt::now())
+    Uploads::new(store.clone(), None, Attempt::now())
 }
 
 fn create(store: &WatchedStore, total: usize, segment_size: u32) -> Append<WatchedStore> {

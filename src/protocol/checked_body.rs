@@ -26,7 +26,7 @@ struct Inner {
     body: RequestBody,
     received: u64,
     limit: Option<u64>,
-    digests: Vec<Digest>,
+    digests: Result<Vec<Digest>, &'static str>,
 }
 
 /// A digest of the content that a header says (RFC 9530), and the one in the making.
@@ -40,27 +40,29 @@ impl CheckedBody {
     /// Prepares to check the body of a request with these headers.
     ///
     /// # Errors
-    /// [`BodyError::TooLong`] where `Content-Length` says so already; [`Error::UnreadableDigest`].
+    /// [`BodyError::TooLong`] where `Content-Length` says so already.
     pub(super) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Error> {
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
             return Err(BodyError::TooLong(limit).into());
         }
-        let digests = read_digests(headers)?;
+        // A digest that can't be read is told when the body has been: who is still sending may not listen.
+        let digests = read_digests(headers);
         Ok(Self(Arc::new(Mutex::new(Inner { body, received: 0, limit, digests }))))
     }
 
     /// Reads what is left of the body, and checks the digests.
     ///
     /// # Errors
-    /// [`Error::Digest`]; [`Error::Body`].
+    /// [`Error::Digest`]; [`Error::UnreadableDigest`]; [`Error::Body`].
     pub(super) async fn finish(mut self) -> Result<(), Error> {
         while let Some(piece) = self.next().await {
             piece?;
         }
         let inner = self.lock();
+        let digests = inner.digests.as_ref().map_err(|header| Error::UnreadableDigest(header))?;
         let differs = |digest: &&Digest| digest.hasher.checksum().hex != hex::encode(&digest.expected);
-        match inner.digests.iter().find(differs) {
+        match digests.iter().find(differs) {
             Some(digest) => Err(Error::Digest(digest.header)),
             None => Ok(()),
         }
@@ -86,32 +88,34 @@ impl Stream for CheckedBody {
             Some(limit) if inner.received > limit => return Poll::Ready(Some(Err(BodyError::TooLong(limit)))),
             _ => {}
         }
-        for digest in &mut inner.digests {
+        for digest in inner.digests.iter_mut().flatten() {
             digest.hasher.update(bytes);
         }
         piece
     }
 }
 
-/// The digests that the headers say, as far as their algorithms are known: others are to be ignored (RFC 9530, 2).
-fn read_digests(headers: &HeaderMap) -> Result<Vec<Digest>, Error> {
+/// The digests that the headers say, as far as their algorithms are known: others are to be ignored (RFC 9530, 2). An
+/// error is the name of the header that can't be read.
+fn read_digests(headers: &HeaderMap) -> Result<Vec<Digest>, &'static str> {
     let mut digests = Vec::new();
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
     if let Some(text) = text("content-digest") {
-        let unreadable = || Error::UnreadableDigest("Content-Digest");
-        let dictionary: Dictionary = Parser::new(text).parse().map_err(|_| unreadable())?;
+        let header = "Content-Digest";
+        let dictionary: Dictionary = Parser::new(text).parse().map_err(|_| header)?;
         for (name, entry) in dictionary {
-            let ListEntry::Item(item) = entry else { return Err(unreadable()) };
-            let BareItem::ByteSequence(expected) = item.bare_item else { return Err(unreadable()) };
+            let ListEntry::Item(item) = entry else { return Err(header) };
+            let BareItem::ByteSequence(expected) = item.bare_item else { return Err(header) };
             if let Some(algorithm) = algorithm(name.as_str()) {
-                digests.push(Digest { header: "Content-Digest", expected, hasher: Hasher::new(algorithm) });
+                digests.push(Digest { header, expected, hasher: Hasher::new(algorithm) });
             }
         }
     }
     // RFC 1864; obsolete, and sent all the same.
     if let Some(text) = text("content-md5") {
-        let expected = BASE64.decode(text.trim()).map_err(|_| Error::UnreadableDigest("Content-MD5"))?;
-        digests.push(Digest { header: "Content-MD5", expected, hasher: Hasher::new(Algorithm::Md5) });
+        let header = "Content-MD5";
+        let expected = BASE64.decode(text.trim()).map_err(|_| header)?;
+        digests.push(Digest { header, expected, hasher: Hasher::new(Algorithm::Md5) });
     }
     Ok(digests)
 }

@@ -54,10 +54,10 @@ pub(super) enum Error {
     NoChecksum(&'static str),
     #[error("Upload requires user authentication but user cannot be determined")]
     NoUser,
+    #[error("The token is missing or wrong")]
+    ManageToken,
     #[error("The query's {0} can't be read")]
     Query(&'static str),
-    #[error("Upload has expired")]
-    Expired,
     #[error("Multipart form parse error - {0}")]
     Multipart(String),
     #[error("JSON parse error - {0}")]
@@ -103,6 +103,7 @@ impl Error {
             Self::Identity(error) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(error.challenge()));
             }
+            Self::ManageToken => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::Range(length) => {
                 if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
                     headers.insert(CONTENT_RANGE, value);
@@ -118,8 +119,9 @@ impl Error {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Expired => StatusCode::GONE,
-            Self::Identity(_) => StatusCode::UNAUTHORIZED,
+            Self::Upload(uploads::Error::Expired) => StatusCode::GONE,
+            Self::Upload(uploads::Error::TooLate) => StatusCode::REQUEST_TIMEOUT,
+            Self::Identity(_) | Self::ManageToken => StatusCode::UNAUTHORIZED,
             Self::LongFields(_) | Self::Body(BodyError::TooLong(_)) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
@@ -145,6 +147,8 @@ fn upload_error_to_json(error: &uploads::Error) -> Value {
     match error {
         E::NotFound => json!({"detail": "No ChunkedUpload matches the given query."}),
         E::AlreadyComplete => json!({"detail": "Upload has already been marked as \"complete\""}),
+        E::Expired => json!({"detail": "Upload has expired"}),
+        E::TooLate => json!({"detail": "The request took too long; continue with smaller chunks"}),
         E::OffsetMismatch { expected, provided } => {
             json!({"detail": "Offsets do not match", "expected_offset": expected, "provided_offset": provided})
         }

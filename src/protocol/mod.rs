@@ -7,6 +7,7 @@ mod download;
 mod drf;
 mod error;
 mod form;
+mod manage;
 mod urls;
 mod welcome;
 
@@ -52,6 +53,7 @@ struct Context<S> {
 /// A request's place in the service.
 enum Route {
     Welcome,
+    DeleteExpired,
     Uploads,
     Upload(Uuid),
     /// A stored file: the path it is served under, and the id in that.
@@ -60,8 +62,9 @@ enum Route {
 }
 
 impl<S: Store> Service<S> {
-    /// The service with these settings, on a store for the uploads' records and one for their contents.
-    pub fn new(settings: Settings, records: S, blobs: S, attempt: Attempt) -> Self {
+    /// The service with these settings, on a store for the uploads' records and one for their contents, if that is
+    /// another one.
+    pub fn new(settings: Settings, records: S, blobs: Option<S>, attempt: Attempt) -> Self {
         Self { settings, uploads: Uploads::new(records, blobs, attempt) }
     }
 
@@ -77,10 +80,14 @@ impl<S: Store> Service<S> {
 
     async fn answer(self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
         let urls = Urls::new(&self.settings, &request);
+        let route = Route::of(request.uri().path());
+        if matches!(route, Route::DeleteExpired) {
+            return manage::delete_expired(&self.settings, &self.uploads, &request).await;
+        }
         let asking = self.settings.auth.identify(request.headers())?;
         let context = Context { settings: self.settings, uploads: self.uploads, urls, asking };
         let method = request.method().clone();
-        match (Route::of(request.uri().path()), method) {
+        match (route, method) {
             (Route::Welcome, Method::GET | Method::HEAD) => Ok(welcome::answer(&context.urls)),
             (Route::Welcome, method) => Err(Error::Method { method, allow: "GET, HEAD" }),
             (Route::Uploads, method) => drf::answer_uploads(&context, method, request).await,
@@ -89,7 +96,7 @@ impl<S: Store> Service<S> {
                 download::answer(&context, &path, id, request.headers()).await
             }
             (Route::File(..), method) => Err(Error::Method { method, allow: "GET, HEAD" }),
-            (Route::Nothing, _) => Err(Error::NothingHere),
+            (Route::Nothing | Route::DeleteExpired, _) => Err(Error::NothingHere),
         }
     }
 }
@@ -128,6 +135,9 @@ impl Route {
         let path = path.trim_matches('/');
         if path.is_empty() {
             return Self::Welcome;
+        }
+        if path == manage::DELETE_EXPIRED {
+            return Self::DeleteExpired;
         }
         if path == urls::UPLOADS {
             return Self::Uploads;

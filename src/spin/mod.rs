@@ -26,9 +26,9 @@ async fn service() -> Result<Service<SpinStore>, SetupError> {
     let settings = variables::read_settings().await?;
     let records = SpinStore::open("store", &settings.store).await?;
     let blobs = if settings.blob_store == settings.store {
-        records.clone()
+        None
     } else {
-        SpinStore::open("blob_store", &settings.blob_store).await?
+        Some(SpinStore::open("blob_store", &settings.blob_store).await?)
     };
     Ok(Service::new(settings, records, blobs, Attempt::now()))
 }

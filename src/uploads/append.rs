@@ -4,8 +4,10 @@
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use futures::future::{LocalBoxFuture, try_join4};
+use futures::future::{LocalBoxFuture, join4};
 use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt};
+
+use jiff::Timestamp;
 
 use super::checksum::Hasher;
 use super::chunks::{self, Entry};
@@ -17,6 +19,8 @@ use crate::store::{Store, StoreError};
 /// would cost memory.
 const WRITES_IN_FLIGHT: usize = 4;
 
+type Writes = FuturesUnordered<LocalBoxFuture<'static, Result<(), StoreError>>>;
+
 /// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end:
 /// dropped without either, it leaves values behind that nothing refers to, for the sweep to find.
 pub struct Append<S> {
@@ -27,12 +31,14 @@ pub struct Append<S> {
     upload: Upload,
     /// Whether a new upload is to be on a list.
     pub(super) listed: bool,
+    /// When the upload expires.
+    deadline: Option<Timestamp>,
     start: u64,
     hasher: Hasher,
     segment: BytesMut,
     /// How many of the bytes are on their way to the store, or there.
     sent: u64,
-    writes: FuturesUnordered<LocalBoxFuture<'static, Result<(), StoreError>>>,
+    writes: Writes,
 }
 
 impl<S: Store> Uploads<S> {
@@ -68,6 +74,7 @@ impl<S: Store> Append<S> {
             uploads: uploads.clone(),
             stored,
             listed: false,
+            deadline: None,
             start: upload.offset(),
             hasher: upload.hasher()?,
             upload,
@@ -85,6 +92,11 @@ impl<S: Store> Append<S> {
     /// How many bytes have been written so far.
     pub fn received(&self) -> u64 {
         self.sent + self.segment.len() as u64
+    }
+
+    /// Says when the upload expires: the bytes don't count after that.
+    pub fn set_deadline(&mut self, deadline: Timestamp) {
+        self.deadline = Some(deadline);
     }
 
     /// Names the file: the name may come after the bytes.
@@ -135,7 +147,7 @@ impl<S: Store> Append<S> {
     ///
     /// # Errors
     /// [`Error::OffsetMismatch`], [`Error::AlreadyComplete`] or [`Error::NotFound`] where another request was faster;
-    /// [`Error::Store`]. The upload is as it was then, unless it was the last write, of the record, that failed: the
+    /// [`Error::Expired`]; [`Error::TooLate`] after twelve hours; [`Error::Store`]. The upload is as it was then, unless it was the last write, of the record, that failed: the
     /// store alone knows whether that was done.
     pub async fn commit(mut self) -> Result<Upload, Error> {
         let record = match self.finish().await {
@@ -165,19 +177,26 @@ impl<S: Store> Append<S> {
         }
         self.upload.checksum = Progress::Running(self.hasher.save());
 
-        let writes = std::mem::take(&mut self.writes);
-        let values = async { writes.try_collect::<()>().await.map_err(Error::from) };
-        let page = self.uploads.store_page(&self.upload, page);
-        let listing = self.uploads.put_on_list(&self.upload, self.listed);
-        try_join4(values, page, listing, self.uploads.check_unmoved(self.stored.as_ref())).await?;
-        Ok(())
+        // All of it to its end, even if some of it fails: what is discarded then must not be written afterwards.
+        let (values, page, listing, unmoved) = join4(
+            drain(&mut self.writes),
+            self.uploads.store_page(&self.upload, page),
+            self.uploads.put_on_list(&self.upload, self.listed),
+            self.uploads.check_unmoved(self.stored.as_ref()),
+        )
+        .await;
+        values.map_err(Error::from).and(page).and(listing).and(unmoved)?;
+        if self.deadline.is_some_and(|deadline| deadline <= self.uploads.time()) {
+            return Err(Error::Expired);
+        }
+        self.uploads.check_not_too_late()
     }
 
     /// Gives up: the upload stays as it was, and what was stored of the bytes is removed. A value that can't be
     /// removed now is the sweep's.
     pub async fn discard(mut self) {
         // A write under way would come after its removal.
-        while let Some(_written) = self.writes.next().await {}
+        let _ = drain(&mut self.writes).await;
         for offset in (0..self.sent).step_by(self.upload.segment_size as usize) {
             let key = keys::data(self.upload.id, self.start + offset, self.uploads.attempt.tag);
             let _ = self.uploads.blobs.delete(&key).await;
@@ -187,6 +206,15 @@ impl<S: Store> Append<S> {
             let _ = self.uploads.records.delete(&list::key(&self.upload)).await;
         }
     }
+}
+
+/// Waits for all writes, and answers with the first failure.
+async fn drain(writes: &mut Writes) -> Result<(), StoreError> {
+    let mut result = Ok(());
+    while let Some(written) = writes.next().await {
+        result = result.and(written);
+    }
+    result
 }
 
 impl<S: Store> Uploads<S> {

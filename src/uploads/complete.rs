@@ -21,6 +21,7 @@ impl<S: Store> Uploads<S> {
     /// each case the upload stays as it was. [`Error::Store`] leaves open whether it is complete.
     pub async fn complete(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
         let upload = self.verified(upload, expected, path)?;
+        self.check_not_too_late()?;
         self.records.set(&keys::complete(upload.id), upload.to_json()?.into()).await?;
         Ok(upload)
     }

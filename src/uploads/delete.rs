@@ -19,20 +19,34 @@ impl<S: Store> Uploads<S> {
     /// # Errors
     /// [`Error::Store`] where the mark can't be written: the upload is as it was, or gone.
     pub async fn delete(&self, upload: &Upload) -> Result<(), Error> {
-        let mark = self.time().to_string().into();
-        self.records.set(&keys::deleted(upload.id), mark).await?;
-        self.remove_parts(upload).await?;
-        self.records.delete(&list::key(upload)).await?;
-        self.records.delete(&keys::complete(upload.id)).await?;
-        self.records.delete(&keys::open(upload.id)).await?;
+        self.put_mark(upload).await?;
+        let parts = self.parts(upload, 0..upload.offset());
+        let remove = |part: Part| async move { Ok(self.blobs.delete(part.key()).await?) };
+        parts.try_for_each_concurrent(REMOVALS_IN_FLIGHT, remove).await?;
+        self.remove_records(upload).await
+    }
+
+    /// Deletes the upload, and leaves what it consists of to the sweep.
+    pub(super) async fn mark_deleted(&self, upload: &Upload) -> Result<(), Error> {
+        self.put_mark(upload).await?;
+        self.remove_records(upload).await
+    }
+
+    /// Lets go of the contents of an expired upload, which are the sweep's then, and keeps the record.
+    pub(super) async fn empty(&self, mut upload: Upload) -> Result<(), Error> {
+        upload.empty();
+        self.records.set(&keys::open(upload.id), upload.to_json()?.into()).await?;
         Ok(())
     }
 
-    async fn remove_parts(&self, upload: &Upload) -> Result<(), Error> {
-        let keys = self.parts(upload, 0..upload.offset()).map_ok(|part| match part {
-            Part::Page(key) => key,
-            Part::Value(value) => value.key,
-        });
-        keys.try_for_each_concurrent(REMOVALS_IN_FLIGHT, |key| async move { Ok(self.blobs.delete(&key).await?) }).await
+    async fn put_mark(&self, upload: &Upload) -> Result<(), Error> {
+        Ok(self.records.set(&keys::deleted(upload.id), self.time().to_string().into()).await?)
+    }
+
+    async fn remove_records(&self, upload: &Upload) -> Result<(), Error> {
+        for key in [list::key(upload), keys::complete(upload.id), keys::open(upload.id)] {
+            self.records.delete(&key).await?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use super::list::Place;
+
 /// The record of an upload that is open.
 pub(super) fn open(id: Uuid) -> String {
     format!("upload/{id}")
@@ -25,4 +27,57 @@ pub(super) fn data(id: Uuid, offset: u64, tag: Uuid) -> String {
 /// A page of the list of chunks, written by the request with this tag.
 pub(super) fn page(id: Uuid, tag: Uuid) -> String {
     format!("page/{id}/{tag}")
+}
+
+/// What a key of the store is to an upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The record of an open upload.
+    Open,
+    /// The record of a complete upload.
+    Complete,
+    /// The mark of a deleted upload.
+    Deleted,
+    /// A value or a page that the request with this tag wrote.
+    Written(Uuid),
+    /// An upload's place in a list.
+    Listed(Place),
+}
+
+/// The upload that a key belongs to, and what it is to it; `None` for a key that is none of this service's.
+pub(super) fn parse(key: &str) -> Option<(Uuid, Role)> {
+    let (kind, rest) = key.split_once('/')?;
+    if kind == "list" {
+        let place: Place = rest.split_once('/')?.1.parse().ok()?;
+        return Some((place.id(), Role::Listed(place)));
+    }
+    let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
+    let role = match (kind, part) {
+        ("upload", "") => Role::Open,
+        ("upload", "complete") => Role::Complete,
+        ("upload", "deleted") => Role::Deleted,
+        ("data", value) => Role::Written(Uuid::try_parse(value.split_once('-')?.1).ok()?),
+        ("page", tag) => Role::Written(Uuid::try_parse(tag).ok()?),
+        _ => return None,
+    };
+    Some((Uuid::try_parse(id).ok()?, role))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_recognised() {
+        let (id, tag) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        assert_eq!(parse(&open(id)), Some((id, Role::Open)));
+        assert_eq!(parse(&complete(id)), Some((id, Role::Complete)));
+        assert_eq!(parse(&deleted(id)), Some((id, Role::Deleted)));
+        assert_eq!(parse(&data(id, u64::MAX, tag)), Some((id, Role::Written(tag))));
+        assert_eq!(parse(&page(id, tag)), Some((id, Role::Written(tag))));
+        for other in ["", "upload", "upload/x", "data/x/0-y", "else/1", &format!("upload/{id}/else")] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+        assert!(data(id, u64::MAX, tag).len() < 255);
+    }
 }

@@ -41,6 +41,14 @@ impl Place {
     pub fn of(upload: &Upload) -> Self {
         Self { created_at: upload.created_at, id: upload.id }
     }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    pub(super) fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
 }
 
 impl std::fmt::Display for Place {

@@ -27,6 +27,8 @@
 //! request that fails remove what it wrote: nobody else can refer to it. What that costs: a repeated chunk writes its
 //! bytes anew instead of over themselves.
 //!
+//! What a crashed request leaves behind is found by its tag, whose first bits are a time: see `sweep.rs`.
+//!
 //! Of two requests racing from one offset each commits a consistent upload, and the last one stands. Both look at the
 //! record again right before they commit, so that the loser nearly always learns of it in its own answer.
 
@@ -39,6 +41,7 @@ mod keys;
 mod list;
 mod read;
 mod record;
+mod sweep;
 
 pub use append::Append;
 pub(crate) use checksum::Hasher;
@@ -47,8 +50,9 @@ pub use complete::Expected;
 pub use list::{NoPlace, Owner, Place};
 pub use read::Reading;
 pub use record::{NewUpload, Upload};
+pub use sweep::{Sweep, Swept};
 
-use futures::future::try_join3;
+use futures::future::join3;
 use jiff::Timestamp;
 use thiserror::Error;
 use uuid::Uuid;
@@ -72,6 +76,12 @@ pub enum Error {
         /// Where the bytes would have begun.
         provided: u64,
     },
+    /// It was to be complete by now.
+    #[error("the upload has expired")]
+    Expired,
+    /// The request has taken so long that what it wrote may be swept away by now.
+    #[error("the request took too long")]
+    TooLate,
     /// The file's length was said before, and differently.
     #[error("the upload's total is {expected} bytes, not {provided}")]
     TotalMismatch {
@@ -135,13 +145,16 @@ fn system_time() -> Timestamp {
 pub struct Uploads<S> {
     records: S,
     blobs: S,
+    /// Whether `blobs` is another store than `records`.
+    blobs_apart: bool,
     attempt: Attempt,
 }
 
 impl<S: Store> Uploads<S> {
-    /// The uploads whose records are in one store and whose contents are in another, which may be the same.
-    pub fn new(records: S, blobs: S, attempt: Attempt) -> Self {
-        Self { records, blobs, attempt }
+    /// The uploads whose records are in one store, and whose contents are there too or in another one.
+    pub fn new(records: S, blobs: Option<S>, attempt: Attempt) -> Self {
+        let blobs_apart = blobs.is_some();
+        Self { blobs: blobs.unwrap_or_else(|| records.clone()), records, blobs_apart, attempt }
     }
 
     /// When the request began: the time that an upload of it is created.
@@ -154,15 +167,22 @@ impl<S: Store> Uploads<S> {
         self.attempt.time()
     }
 
+    /// Checks that the request may still commit what it has written.
+    fn check_not_too_late(&self) -> Result<(), Error> {
+        let age = self.time().duration_since(self.attempt.began_at);
+        if age > sweep::MAX_REQUEST_AGE { Err(Error::TooLate) } else { Ok(()) }
+    }
+
     /// The upload with this id.
     ///
     /// # Errors
     /// [`Error::NotFound`], also where it was deleted; [`Error::Damaged`]; [`Error::Store`].
     pub async fn find(&self, id: Uuid) -> Result<Upload, Error> {
         let (deleted, complete, open) = (keys::deleted(id), keys::complete(id), keys::open(id));
+        // All three to their end, even if one fails: an operation under way is not to be dropped.
         let (deleted, complete, open) =
-            try_join3(self.records.get(&deleted), self.records.get(&complete), self.records.get(&open)).await?;
-        match (deleted, complete.or(open)) {
+            join3(self.records.get(&deleted), self.records.get(&complete), self.records.get(&open)).await;
+        match (deleted?, complete?.or(open?)) {
             (None, Some(record)) => Upload::from_json(id, &record),
             _ => Err(Error::NotFound),
         }

@@ -23,9 +23,18 @@ pub(super) enum Part {
     Page(String),
 }
 
+impl Part {
+    pub(super) fn key(&self) -> &str {
+        match self {
+            Self::Page(key) => key,
+            Self::Value(value) => &value.key,
+        }
+    }
+}
+
 /// Bytes of the file: some or all of the value under `key`.
 pub(super) struct Value {
-    pub(super) key: String,
+    key: String,
     wanted: Range<usize>,
 }
 

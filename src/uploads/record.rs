@@ -26,6 +26,9 @@ pub struct Upload {
     pub completed_at: Option<Timestamp>,
     /// The file's length in bytes; `None` while the client hasn't said it.
     pub total: Option<u64>,
+    /// How many bytes there were, if the upload expired and lost its contents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    emptied_at: Option<u64>,
     /// The most bytes that one of the upload's values has.
     pub(super) segment_size: u32,
     pub(super) chunks: Chunks,
@@ -71,6 +74,7 @@ impl Upload {
             created_at,
             completed_at: None,
             total: new.total,
+            emptied_at: None,
             segment_size: new.segment_size.max(1),
             chunks: Chunks::default(),
             checksum: Progress::Running(Hasher::new(new.algorithm).save()),
@@ -79,7 +83,17 @@ impl Upload {
 
     /// How many bytes have arrived: where the next chunk begins.
     pub fn offset(&self) -> u64 {
-        self.chunks.len()
+        self.emptied_at.unwrap_or_else(|| self.chunks.len())
+    }
+
+    /// Whether the upload expired, and lost its contents for good.
+    pub fn is_emptied(&self) -> bool {
+        self.emptied_at.is_some()
+    }
+
+    pub(super) fn empty(&mut self) {
+        self.emptied_at = Some(self.offset());
+        self.chunks = Chunks::default();
     }
 
     /// Whether the file is complete and verified.
@@ -110,7 +124,7 @@ impl Upload {
 
     /// Whether the upload is open and was to be complete by now.
     pub fn is_expired(&self, now: Timestamp, expiration_delta: SignedDuration) -> bool {
-        !self.is_complete() && self.expires_at(expiration_delta) <= now
+        !self.is_complete() && (self.is_emptied() || self.expires_at(expiration_delta) <= now)
     }
 
     /// The checksum so far.

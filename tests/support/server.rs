@@ -105,9 +105,28 @@ impl Server {
         Client::new(&self.address)
     }
 
+    /// Makes the upload with this URL begin so many hours earlier than it did.
+    pub fn age(&mut self, url: &str, hours: i64) {
+        let key = format!("upload/{}", url.rsplit('/').next().expect("an id"));
+        let database = self.database();
+        let record: Vec<u8> = database
+            .query_row("SELECT value FROM spin_key_value WHERE key = ?1", [&key], |row| row.get(0))
+            .expect("the record");
+        let mut record: serde_json::Value = serde_json::from_slice(&record).expect("JSON");
+        let created_at: jiff::Timestamp = record["created_at"].as_str().expect("a time").parse().expect("a time");
+        record["created_at"] = (created_at - jiff::SignedDuration::from_hours(hours)).to_string().into();
+        database
+            .execute("UPDATE spin_key_value SET value = ?1 WHERE key = ?2", (record.to_string().into_bytes(), &key))
+            .expect("the record is written");
+    }
+
+    fn database(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.state.path().join("sqlite_key_value.db")).expect("the database")
+    }
+
     /// All keys of the default store and the lengths of their values.
     pub fn stored(&self) -> Vec<(String, i64)> {
-        let database = rusqlite::Connection::open(self.state.path().join("sqlite_key_value.db")).expect("the database");
+        let database = self.database();
         let query = "SELECT key, length(value) FROM spin_key_value WHERE store = 'default' ORDER BY key";
         let mut statement = match database.prepare(query) {
             // Spin makes the table when a component first opens a store.

@@ -58,7 +58,10 @@ impl<S: Store> Context<S> {
     async fn open_append(&self, id: Uuid, range: &ContentRange) -> Result<Append<S>, Error> {
         let upload = self.find(id).await?;
         self.check_not_expired(&upload)?;
-        Ok(self.uploads.append(upload, range.start, range.total)?)
+        let deadline = upload.expires_at(self.settings.expiration_delta);
+        let mut append = self.uploads.append(upload, range.start, range.total)?;
+        append.set_deadline(deadline);
+        Ok(append)
     }
 
     /// Whose a new upload is.

@@ -14,7 +14,7 @@ use super::body::{self, RequestBody, ResponseBody};
 use super::error::Error;
 use super::form::{FileSink, Form};
 use crate::store::Store;
-use crate::uploads::Upload;
+use crate::uploads::{self, Upload};
 
 /// The longest filename, as the peer's model has it.
 pub(super) const MAX_FILENAME_CHARACTERS: usize = 255;
@@ -65,7 +65,7 @@ async fn cancel<S: Store>(context: &Context<S>, id: Uuid) -> Result<Response<Res
 struct Answer<'a> {
     id: Uuid,
     url: String,
-    file: String,
+    file: Option<String>,
     filename: &'a str,
     offset: u64,
     created_at: String,
@@ -87,7 +87,7 @@ impl<S: Store> Context<S> {
         Answer {
             id: upload.id,
             url: self.urls.upload(upload.id),
-            file: self.urls.file(&upload.path),
+            file: (!upload.is_emptied()).then(|| self.urls.file(&upload.path)),
             filename: &upload.filename,
             offset: upload.offset(),
             created_at: format_time(upload.created_at),
@@ -119,7 +119,7 @@ impl<S: Store> Context<S> {
     /// Checks that the upload can be continued or completed, as far as its age goes.
     fn check_not_expired(&self, upload: &Upload) -> Result<(), Error> {
         let expired = upload.is_expired(self.uploads.time(), self.settings.expiration_delta);
-        if expired { Err(Error::Expired) } else { Ok(()) }
+        if expired { Err(uploads::Error::Expired.into()) } else { Ok(()) }
     }
 }
 

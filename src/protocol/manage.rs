@@ -1,0 +1,65 @@
+//! Management: `POST /manage/delete_expired_uploads`, the peer's command of that name, for a scheduler to call.
+
+use http::header::AUTHORIZATION;
+use http::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::body::{self, ResponseBody};
+use super::error::Error;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::uploads::{Sweep, Swept, Uploads};
+
+pub(super) const DELETE_EXPIRED: &str = "manage/delete_expired_uploads";
+
+/// What a step has done, and how to go on.
+#[derive(Serialize)]
+struct Answer {
+    /// Expired uploads that were deleted, or lost their contents.
+    deleted: usize,
+    /// Values removed that belonged to no upload any more.
+    removed: usize,
+    /// Whether to call again, with this cursor.
+    more: bool,
+    cursor: Option<Uuid>,
+}
+
+/// Takes a step of a sweep, if the request has the token.
+pub(super) async fn delete_expired<S: Store, B>(
+    settings: &Settings,
+    uploads: &Uploads<S>,
+    request: &Request<B>,
+) -> Result<Response<ResponseBody>, Error> {
+    let token = settings.manage_token.as_ref().ok_or(Error::NothingHere)?;
+    check_token(request, token)?;
+    if request.method() != Method::POST {
+        return Err(Error::Method { method: request.method().clone(), allow: "POST" });
+    }
+    let sweep = read_query(request.uri().query().unwrap_or_default(), settings)?;
+    let Swept { expired, leftovers, more, after } = uploads.sweep(sweep).await?;
+    let cursor = after.filter(|_| more);
+    Ok(body::json(StatusCode::OK, &Answer { deleted: expired, removed: leftovers, more, cursor }))
+}
+
+fn check_token<B>(request: &Request<B>, token: &str) -> Result<(), Error> {
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = header.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match sent {
+        Some((_, sent)) if bool::from(sent.trim().as_bytes().ct_eq(token.as_bytes())) => Ok(()),
+        _ => Err(Error::ManageToken),
+    }
+}
+
+fn read_query(text: &str, settings: &Settings) -> Result<Sweep, Error> {
+    let mut sweep = Sweep { expiration_delta: settings.expiration_delta, keep_records: false, after: None };
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        match name.as_ref() {
+            "keep_record" => sweep.keep_records = value.parse().map_err(|_| Error::Query("keep_record"))?,
+            "cursor" => sweep.after = Some(Uuid::try_parse(&value).map_err(|_| Error::Query("cursor"))?),
+            _ => {}
+        }
+    }
+    Ok(sweep)
+}

@@ -1,0 +1,232 @@
+//! Sweeping, on a store in memory and by a clock of the tests' own.
+
+#[path = "support/data.rs"]
+#[allow(dead_code)]
+mod data;
+#[path = "native/stores.rs"]
+#[allow(dead_code)]
+mod stores;
+
+use std::cell::Cell;
+
+use futures::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use pollster::block_on;
+use spin_chunked_upload::store::Store;
+use spin_chunked_upload::uploads::{
+    Algorithm, Append, Attempt, Error, Expected, NewUpload, Owner, Sweep, Swept, Upload, Uploads,
+};
+use stores::{Call, WatchedStore};
+use uuid::{NoContext, Uuid};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+thread_local! {
+    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
+}
+
+fn pass(duration: SignedDuration) {
+    NOW.set(NOW.get() + duration);
+}
+
+fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
+    let now = NOW.get();
+    let seconds = u64::try_from(now.as_second()).unwrap();
+    let time = uuid::Timestamp::from_unix(NoContext, seconds, now.subsec_nanosecond().unsigned_abs());
+    Uploads::new(store.clone(), None, Attempt::new(|| NOW.get(), Uuid::new_v7(time)))
+}
+
+fn create(store: &WatchedStore) -> Append<WatchedStore> {
+    let new = NewUpload {
+        id: Uuid::new_v4(),
+        filename: "f".to_owned(),
+        path: "f.part".to_owned(),
+        user: Some("ann".to_owned()),
+        total: None,
+        algorithm: Algorithm::Md5,
+        segment_size: 100,
+        listed: true,
+    };
+    request(store).create(new).unwrap()
+}
+
+async fn begin(store: &WatchedStore, bytes: &[u8]) -> Upload {
+    let mut append = create(store);
+    append.write(bytes).await.unwrap();
+    append.commit().await.unwrap()
+}
+
+async fn go_on(store: &WatchedStore, id: Uuid) -> Append<WatchedStore> {
+    let uploads = request(store);
+    let upload = uploads.find(id).await.unwrap();
+    let offset = upload.offset();
+    uploads.append(upload, offset, None).unwrap()
+}
+
+async fn complete(store: &WatchedStore, id: Uuid) -> Upload {
+    let uploads = request(store);
+    uploads.complete(uploads.find(id).await.unwrap(), Expected::Any, "f.done".to_owned()).await.unwrap()
+}
+
+async fn read(store: &WatchedStore, upload: &Upload) -> Vec<u8> {
+    request(store).read(upload, 0..upload.offset()).map(|piece| piece.unwrap().to_vec()).concat().await
+}
+
+/// Steps until there is no more to do, and the sum of what they have done.
+async fn sweep(store: &WatchedStore, keep_records: bool) -> (usize, usize) {
+    let (mut expired, mut leftovers, mut after) = (0, 0, None);
+    for _ in 0..1_000 {
+        let step = request(store).sweep(Sweep { expiration_delta: DAY, keep_records, after }).await.unwrap();
+        expired += step.expired;
+        leftovers += step.leftovers;
+        after = step.after;
+        if !step.more {
+            return (expired, leftovers);
+        }
+    }
+    panic!("the sweep does not end");
+}
+
+#[test]
+fn expired_uploads_go_and_others_stay() {
+    let (store, file) = (WatchedStore::default(), data::bytes(1, 1_000));
+    block_on(async {
+        let expired = begin(&store, &file).await;
+        let done = begin(&store, &file).await;
+        complete(&store, done.id).await;
+        pass(DAY + SignedDuration::from_secs(30));
+        assert_eq!(sweep(&store, false).await, (0, 0), "a completion may be under way for a minute");
+        let open = begin(&store, &file).await;
+        pass(SignedDuration::from_secs(31));
+        assert_eq!(sweep(&store, false).await, (1, 10));
+
+        assert!(matches!(request(&store).find(expired.id).await, Err(Error::NotFound)));
+        assert_eq!(request(&store).find(open.id).await.unwrap(), open);
+        let done = request(&store).find(done.id).await.unwrap();
+        assert!(read(&store, &done).await == file);
+        let places = request(&store).places(Owner::User("ann"), None, 10).await.unwrap();
+        assert_eq!(places.len(), 2);
+        let left: Vec<_> = store.all_keys().into_iter().filter(|key| key.contains(&expired.id.to_string())).collect();
+        assert_eq!(left, [format!("upload/{}/deleted", expired.id)]);
+        pass(DAY + SignedDuration::from_secs(61));
+        sweep(&store, false).await;
+        assert!(store.all_keys().iter().all(|key| key.contains(&done.id.to_string()) || key.ends_with("/deleted")));
+    });
+}
+
+#[test]
+fn a_record_can_be_kept() {
+    let (store, file) = (WatchedStore::default(), data::bytes(2, 1_000));
+    block_on(async {
+        let upload = begin(&store, &file).await;
+        pass(DAY * 2);
+        assert_eq!(sweep(&store, true).await, (1, 10));
+        let kept = request(&store).find(upload.id).await.unwrap();
+        assert!(kept.is_emptied() && kept.is_expired(NOW.get(), DAY * 100));
+        assert_eq!(kept.offset(), 1_000);
+        assert_eq!(sweep(&store, true).await, (0, 0));
+        assert_eq!(sweep(&store, false).await, (0, 0), "what is kept stays kept");
+    });
+}
+
+#[test]
+fn leftovers_go_when_no_request_can_name_them_any_more() {
+    let (store, file) = (WatchedStore::default(), data::bytes(3, 1_000));
+    block_on(async {
+        let upload = begin(&store, &file[..300]).await;
+        // One crashes, one takes its time.
+        let mut crashed = go_on(&store, upload.id).await;
+        crashed.write(&data::bytes(4, 700)).await.unwrap();
+        drop(crashed);
+        let mut first_crashed = create(&store);
+        first_crashed.write(&file).await.unwrap();
+        drop(first_crashed);
+        pass(SignedDuration::from_hours(13));
+        let mut slow = go_on(&store, upload.id).await;
+        slow.write(&file[300..600]).await.unwrap();
+        pass(SignedDuration::from_hours(11));
+        assert_eq!(sweep(&store, false).await, (0, 0), "nothing is old enough");
+        slow.commit().await.unwrap();
+        complete(&store, upload.id).await;
+        pass(SignedDuration::from_secs(1));
+        assert_eq!(sweep(&store, false).await, (0, 17), "seven values of the one that crashed, ten of the other");
+
+        let done = request(&store).find(upload.id).await.unwrap();
+        assert!(read(&store, &done).await == file[..600]);
+        pass(DAY * 2);
+        sweep(&store, false).await;
+        assert!(read(&store, &done).await == file[..600]);
+        let other: Vec<_> = store.all_keys().into_iter().filter(|key| !key.contains(&done.id.to_string())).collect();
+        assert_eq!(other, Vec::<String>::new());
+        let first_record = store.all_keys().into_iter().find(|key| *key == format!("upload/{}", done.id));
+        assert_eq!(first_record, None, "a complete upload needs one record");
+    });
+}
+
+#[test]
+fn a_request_that_is_too_late_commits_nothing() {
+    let (store, file) = (WatchedStore::default(), data::bytes(5, 1_000));
+    block_on(async {
+        let upload = begin(&store, &file[..300]).await;
+        let before = store.all_keys();
+        let mut late = go_on(&store, upload.id).await;
+        late.write(&file[300..]).await.unwrap();
+        pass(SignedDuration::from_hours(12) + SignedDuration::from_secs(1));
+        assert!(matches!(late.commit().await, Err(Error::TooLate)));
+        let mut expired = go_on(&store, upload.id).await;
+        expired.set_deadline(NOW.get() + SignedDuration::from_secs(1));
+        expired.write(&file[300..]).await.unwrap();
+        pass(SignedDuration::from_secs(1));
+        assert!(matches!(expired.commit().await, Err(Error::Expired)));
+        assert_eq!(store.all_keys(), before);
+    });
+}
+
+#[test]
+fn a_step_is_bounded_and_the_next_one_goes_on() {
+    let store = WatchedStore::default();
+    block_on(async {
+        for _ in 0..1_100 {
+            begin(&store, &[1; 250]).await;
+        }
+        pass(DAY * 2);
+        let mut after = None;
+        let mut steps = Vec::new();
+        loop {
+            store.take_calls();
+            let step =
+                request(&store).sweep(Sweep { expiration_delta: DAY, keep_records: false, after }).await.unwrap();
+            let calls = store.take_calls();
+            assert_eq!(calls.iter().filter(|call| **call == Call::Keys).count(), 2);
+            assert!(calls.iter().filter(|call| matches!(call, Call::Delete(_))).count() <= 500 * 3 + 1_000);
+            after = step.after;
+            steps.push(step);
+            if !step.more {
+                break;
+            }
+            assert!(steps.len() < 20);
+        }
+        let sum = |count: fn(&Swept) -> usize| steps.iter().map(count).sum::<usize>();
+        assert_eq!((sum(|step| step.expired), sum(|step| step.leftovers)), (1_100, 3_300));
+        assert!(store.all_keys().iter().all(|key| key.ends_with("/deleted")));
+        pass(DAY * 2);
+        assert_eq!(sweep(&store, false).await, (0, 0));
+        assert_eq!(store.all_keys(), Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_damaged_record_stops_nothing_and_loses_nothing() {
+    let (store, file) = (WatchedStore::default(), data::bytes(6, 1_000));
+    block_on(async {
+        let damaged = begin(&store, &file).await;
+        let expired = begin(&store, &file).await;
+        store.set(&format!("upload/{}", damaged.id), "{".into()).await.unwrap();
+        store.set("other/key", "of somebody else's".into()).await.unwrap();
+        pass(DAY * 3);
+        assert_eq!(sweep(&store, false).await, (1, 10));
+        assert!(matches!(request(&store).find(expired.id).await, Err(Error::NotFound)));
+        assert_eq!(store.all_keys().iter().filter(|key| key.contains(&damaged.id.to_string())).count(), 12);
+        assert!(store.all_keys().contains(&"other/key".to_owned()));
+    });
+}
