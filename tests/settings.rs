@@ -49,3 +49,48 @@ fn the_form_is_read_as_the_settings_say() {
     let limit = json!({"detail": "Size of file exceeds the limit (5 bytes)"});
     client.send_form(Method::POST, "/uploads/", &[], form(b"abcdef")).expect_json(400, limit);
 }
+
+#[test]
+fn equal_extensions_mean_no_rename() {
+    let server = Server::with(&[("complete_ext", ".bin"), ("incomplete_ext", ".bin")]);
+    let client = server.client();
+    let begun = client.put_chunk("/uploads/", b"abc", 0, 3).expect(200);
+    client.get(&begun.text("file")).expect(404);
+    let complete = client.complete(&begun.text("url"), &data::md5(b"abc")).expect(200);
+    assert_eq!(complete.text("file"), begun.text("file"));
+    assert_eq!(client.get(&begun.text("file")).expect(200).body, b"abc");
+}
+
+#[test]
+fn records_and_bytes_go_to_the_stores_that_the_settings_name() {
+    let variables = [("blob_store", "blobs"), ("segment_size", "1000"), ("manage_token", "t")];
+    let server = Server::with_stores(&["blobs"], &variables);
+    let (client, file) = (server.client(), data::bytes(1, 2_500));
+    let url = client.begin(&file, 1_500);
+    client.put_chunk(&url, &file, 1_500, 2_500).expect(200);
+    let complete = client.complete(&url, &data::md5(&file)).expect(200);
+    assert!(client.get(&complete.text("file")).expect(200).body == file);
+    let keys = |store: &str| server.stored_in(store).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    assert!(keys("default").iter().all(|key| key.starts_with("upload/")));
+    assert_eq!(keys("blobs").iter().filter(|key| key.starts_with("data/")).count(), 3);
+    // A sweep looks at both.
+    let token = [("Authorization", "Bearer t")];
+    client.send(Method::POST, "/manage/delete_expired_uploads", &token, b"").expect(200);
+    assert!(client.get(&complete.text("file")).expect(200).body == file);
+    client.delete(&url).expect(204);
+    assert_eq!(keys("blobs"), Vec::<String>::new());
+
+    let server = Server::with_stores(&["records", "blobs"], &[("store", "records")]);
+    server.client().upload_whole("f", b"abc").expect(200);
+    assert_eq!((server.stored().len(), server.stored_in("records").len()), (0, 2));
+}
+
+#[test]
+fn an_upload_expires_when_its_settings_say() {
+    for (delta, seconds) in [("90s", 90), ("2h 30m", 9_000), ("1d", 86_400)] {
+        let server = Server::with(&[("expiration_delta", delta)]);
+        let begun = server.client().put_chunk("/uploads/", b"abc", 0, 1).expect(200);
+        let time = |key: &str| begun.text(key).parse::<jiff::Timestamp>().unwrap();
+        assert_eq!(time("expires").duration_since(time("created_at")).as_secs(), seconds);
+    }
+}

@@ -48,9 +48,10 @@ fn run(command: &mut Command) {
 
 /// A running server with a data folder of its own. Dropping it kills it.
 pub struct Server {
+    /// What the server is started with, but for the address.
+    arguments: Vec<String>,
     process: Child,
     address: String,
-    variables: Vec<(String, String)>,
     state: TempDir,
 }
 
@@ -62,16 +63,44 @@ impl Server {
 
     /// A server with these variables.
     pub fn with(variables: &[(&str, &str)]) -> Self {
+        Self::from("spin.toml", variables, &[])
+    }
+
+    /// A server with these variables whose component may also open the key-value stores with these labels.
+    pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let list = labels.iter().map(|label| format!("\"{label}\", ")).collect::<String>();
+        let manifest = std::fs::read_to_string(root().join("spin.toml")).expect("the manifest");
+        let source = format!("source = \"{}/target/", root().display());
+        let manifest = manifest
+            .replace("key_value_stores = [", &format!("key_value_stores = [{list}"))
+            .replace("source = \"target/", &source);
+        let path = folder.path().join("spin.toml");
+        std::fs::write(&path, manifest).expect("a manifest");
+        // Spin wants to be told where another store than the default one is; this host keeps all in one file.
+        let stores = labels.iter().map(|label| format!("[key_value_store.{label}]\ntype = \"spin\"\n"));
+        let config = folder.path().join("runtime-config.toml");
+        std::fs::write(&config, stores.collect::<String>()).expect("a configuration");
+        let config = ["--runtime-config-file", config.to_str().expect("a path")];
+        Self::from(path.to_str().expect("a path"), variables, if on_spin() { &config } else { &[] })
+    }
+
+    fn from(manifest: &str, variables: &[(&str, &str)], more: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a folder");
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (process, address) = spawn(state.path(), &variables, "127.0.0.1:0");
-        Self { process, address, variables, state }
+        let mut arguments: Vec<String> = if on_spin() { vec!["up".to_owned()] } else { vec!["--no-build".to_owned()] };
+        arguments.extend(["--from".to_owned(), manifest.to_owned()]);
+        arguments.extend(["--state-dir".to_owned(), state.path().to_str().expect("a path").to_owned()]);
+        arguments
+            .extend(variables.iter().flat_map(|(name, value)| ["--variable".to_owned(), format!("{name}={value}")]));
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        let (process, address) = spawn(&arguments, "127.0.0.1:0");
+        Self { arguments, process, address, state }
     }
 
     /// Kills the server where it stands (SIGKILL), and starts it anew on the same port and data.
     pub fn crash_and_restart(&mut self) {
         self.kill();
-        (self.process, self.address) = spawn(self.state.path(), &self.variables, &self.address);
+        (self.process, self.address) = spawn(&self.arguments, &self.address);
     }
 
     /// Kills the server where it stands (SIGKILL).
@@ -126,14 +155,19 @@ impl Server {
 
     /// All keys of the default store and the lengths of their values.
     pub fn stored(&self) -> Vec<(String, i64)> {
+        self.stored_in("default")
+    }
+
+    /// All keys of a store and the lengths of their values.
+    pub fn stored_in(&self, store: &str) -> Vec<(String, i64)> {
         let database = self.database();
-        let query = "SELECT key, length(value) FROM spin_key_value WHERE store = 'default' ORDER BY key";
+        let query = "SELECT key, length(value) FROM spin_key_value WHERE store = ?1 ORDER BY key";
         let mut statement = match database.prepare(query) {
             // Spin makes the table when a component first opens a store.
             Err(error) if error.to_string().contains("no such table") => return Vec::new(),
             prepared => prepared.expect("Spin's table"),
         };
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("rows");
+        let rows = statement.query_map([store], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).expect("rows");
         rows.collect::<Result<_, _>>().expect("keys and lengths")
     }
 }
@@ -159,22 +193,12 @@ impl Drop for Server {
     }
 }
 
-fn spawn(state: &Path, variables: &Vec<(String, String)>, listen: &str) -> (Child, String) {
+fn spawn(arguments: &[String], listen: &str) -> (Child, String) {
     let host = host();
-    let mut command = if on_spin() { Command::new("spin") } else { Command::new(host) };
-    if on_spin() {
-        command.args(["up", "--from", "spin.toml"]);
-    } else {
-        command.arg("--no-build");
-    }
-    for (name, value) in variables {
-        command.arg("--variable").arg(format!("{name}={value}"));
-    }
-    let mut process = command
+    let mut process = Command::new(if on_spin() { Path::new("spin") } else { host })
         .current_dir(root())
+        .args(arguments)
         .args(["--listen", listen])
-        .arg("--state-dir")
-        .arg(state)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
