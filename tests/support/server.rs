@@ -18,6 +18,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is waited for takes milliseconds.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Spin's key-value stores, in the state folder.
+const DATABASE: &str = "sqlite_key_value.db";
+
 /// The repository's root, where spin.toml is.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -63,12 +66,12 @@ impl Server {
 
     /// A server with these variables.
     pub fn with(variables: &[(&str, &str)]) -> Self {
-        Self::from("spin.toml", variables, &[])
+        Self::from(tempfile::tempdir().expect("a folder"), "spin.toml", variables, &[])
     }
 
     /// A server with these variables whose component may also open the key-value stores with these labels.
     pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let list = labels.iter().map(|label| format!("\"{label}\", ")).collect::<String>();
         let manifest = std::fs::read_to_string(root().join("spin.toml")).expect("the manifest");
         let source = format!("source = \"{}/target/", root().display());
@@ -78,15 +81,16 @@ impl Server {
         let path = folder.path().join("spin.toml");
         std::fs::write(&path, manifest).expect("a manifest");
         // Spin wants to be told where another store than the default one is; this host keeps all in one file.
-        let stores = labels.iter().map(|label| format!("[key_value_store.{label}]\ntype = \"spin\"\n"));
+        let database = state.path().join(DATABASE);
+        let entry = |label| format!("[key_value_store.{label}]\ntype = \"spin\"\npath = {database:?}\n");
+        let stores = labels.iter().map(entry);
         let config = folder.path().join("runtime-config.toml");
         std::fs::write(&config, stores.collect::<String>()).expect("a configuration");
         let config = ["--runtime-config-file", config.to_str().expect("a path")];
-        Self::from(path.to_str().expect("a path"), variables, if on_spin() { &config } else { &[] })
+        Self::from(state, path.to_str().expect("a path"), variables, if on_spin() { &config } else { &[] })
     }
 
-    fn from(manifest: &str, variables: &[(&str, &str)], more: &[&str]) -> Self {
-        let state = tempfile::tempdir().expect("a folder");
+    fn from(state: TempDir, manifest: &str, variables: &[(&str, &str)], more: &[&str]) -> Self {
         let mut arguments: Vec<String> = if on_spin() { vec!["up".to_owned()] } else { vec!["--no-build".to_owned()] };
         arguments.extend(["--from".to_owned(), manifest.to_owned()]);
         arguments.extend(["--state-dir".to_owned(), state.path().to_str().expect("a path").to_owned()]);
@@ -150,7 +154,7 @@ impl Server {
     }
 
     fn database(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.state.path().join("sqlite_key_value.db")).expect("the database")
+        rusqlite::Connection::open(self.state.path().join(DATABASE)).expect("the database")
     }
 
     /// All keys of the default store and the lengths of their values.
