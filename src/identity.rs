@@ -1,13 +1,11 @@
 //! Who is asking: nobody in particular, the user of a token, or the user that a trusted proxy names.
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
-
-use crate::settings::{Reader, SettingError};
 
 /// The header in which a trusted proxy proves that it is the one.
 pub const PROXY_SECRET_HEADER: &str = "x-auth-secret";
@@ -32,7 +30,7 @@ pub struct TokenRules {
 
 /// What a proxy's request must have.
 pub struct ProxyRules {
-    user_header: http::HeaderName,
+    user_header: HeaderName,
     secret: String,
 }
 
@@ -72,16 +70,6 @@ impl IdentityError {
 }
 
 impl Auth {
-    /// Reads the variables `auth` and `auth_…`.
-    pub(crate) fn read(reader: &Reader<'_>) -> Result<Self, SettingError> {
-        match reader.text("auth", "none").as_str() {
-            "none" => Ok(Self::None),
-            "jwt" => Ok(Self::Jwt(Box::new(TokenRules::read(reader)?))),
-            "header" => Ok(Self::Header(ProxyRules::read(reader)?)),
-            _ => Err(SettingError::new("auth", "none, jwt or header")),
-        }
-    }
-
     /// Who sends a request with these headers.
     ///
     /// # Errors
@@ -102,34 +90,47 @@ struct Claims {
 }
 
 impl TokenRules {
-    fn read(reader: &Reader<'_>) -> Result<Self, SettingError> {
-        let (key, algorithm) = match (reader.value("auth_jwt_secret"), reader.value("auth_jwt_public_key")) {
-            (Some(secret), None) => (DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256),
-            (None, Some(pem)) => read_public_key(&pem).ok_or(SettingError::new(
-                "auth_jwt_public_key",
-                "a public key in PEM: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)",
-            ))?,
-            _ => {
-                let expected = "set where auth is jwt, and auth_jwt_public_key not, or the other way round";
-                return Err(SettingError::new("auth_jwt_secret", expected));
-            }
-        };
-        // One algorithm, by the kind of the key, whatever the token says: neither "none" nor a public key taken for a
-        // secret gets through.
+    /// Tokens signed with this secret (HS256).
+    pub fn with_secret(secret: &str) -> Self {
+        Self::new(DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
+    }
+
+    /// Tokens signed by the owner of this public key: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA), in PEM, whose line
+    /// breaks may be escaped as `\n`. `None` where it is none of these.
+    pub fn with_public_key(pem: &str) -> Option<Self> {
+        let pem = pem.replace("\\n", "\n");
+        let pem = pem.as_bytes();
+        let rsa = DecodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256));
+        let ec = || DecodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256));
+        let ed = || DecodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA));
+        rsa.or_else(|_| ec()).or_else(|_| ed()).ok().map(|(key, algorithm)| Self::new(key, algorithm))
+    }
+
+    /// One algorithm, by the kind of the key, whatever a token says: neither "none" nor a public key taken for a secret
+    /// gets through.
+    fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.validate_nbf = true;
-        validation.set_required_spec_claims(&["exp", "sub"]);
         validation.validate_aud = false;
-        if let Some(audience) = reader.value("auth_jwt_audience") {
-            validation.set_audience(&[audience]);
-            validation.validate_aud = true;
-            validation.required_spec_claims.insert("aud".to_owned());
-        }
-        if let Some(issuer) = reader.value("auth_jwt_issuer") {
-            validation.set_issuer(&[issuer]);
-            validation.required_spec_claims.insert("iss".to_owned());
-        }
-        Ok(Self { key, validation })
+        validation.set_required_spec_claims(&["exp", "sub"]);
+        Self { key, validation }
+    }
+
+    /// Demands this `aud`.
+    #[must_use]
+    pub fn for_audience(mut self, audience: String) -> Self {
+        self.validation.set_audience(&[audience]);
+        self.validation.validate_aud = true;
+        self.validation.required_spec_claims.insert("aud".to_owned());
+        self
+    }
+
+    /// Demands this `iss`.
+    #[must_use]
+    pub fn by_issuer(mut self, issuer: String) -> Self {
+        self.validation.set_issuer(&[issuer]);
+        self.validation.required_spec_claims.insert("iss".to_owned());
+        self
     }
 
     fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
@@ -148,17 +149,6 @@ impl TokenRules {
     }
 }
 
-/// A public key, and the one algorithm that it is for.
-fn read_public_key(pem: &str) -> Option<(DecodingKey, Algorithm)> {
-    // A variable in one line has its line breaks escaped.
-    let pem = pem.replace("\\n", "\n");
-    let pem = pem.as_bytes();
-    let rsa = DecodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256));
-    let ec = || DecodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256));
-    let ed = || DecodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA));
-    rsa.or_else(|_| ec()).or_else(|_| ed()).ok()
-}
-
 fn reason(error: &jsonwebtoken::errors::Error) -> IdentityError {
     use jsonwebtoken::errors::ErrorKind;
     IdentityError::Token(match error.kind() {
@@ -174,12 +164,9 @@ fn reason(error: &jsonwebtoken::errors::Error) -> IdentityError {
 }
 
 impl ProxyRules {
-    fn read(reader: &Reader<'_>) -> Result<Self, SettingError> {
-        let expected = "set where auth is header: the secret that the proxy sends in x-auth-secret";
-        let secret = reader.value("auth_header_secret").ok_or(SettingError::new("auth_header_secret", expected))?;
-        let user_header = reader.text("auth_header", "x-remote-user");
-        let user_header = user_header.parse().map_err(|_| SettingError::new("auth_header", "the name of a header"))?;
-        Ok(Self { user_header, secret })
+    /// The header that names the user, and the secret that comes with it.
+    pub fn new(user_header: HeaderName, secret: String) -> Self {
+        Self { user_header, secret }
     }
 
     fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
@@ -187,7 +174,7 @@ impl ProxyRules {
         let Some(name) = named.next() else {
             return Ok(Asking::Nobody);
         };
-        let secret = headers.get(PROXY_SECRET_HEADER).map(http::HeaderValue::as_bytes).unwrap_or_default();
+        let secret = headers.get(PROXY_SECRET_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
         if !bool::from(secret.ct_eq(self.secret.as_bytes())) {
             return Err(IdentityError::Proxy);
         }

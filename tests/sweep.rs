@@ -124,6 +124,9 @@ fn a_record_can_be_kept() {
         let kept = request(&store).find(upload.id).await.unwrap();
         assert!(kept.is_emptied() && kept.is_expired(NOW.get(), DAY * 100));
         assert_eq!(kept.offset(), 1_000);
+        assert!(matches!(request(&store).append(kept.clone(), 1_000, None), Err(Error::Expired)));
+        let completed = request(&store).complete(kept, Expected::Any, "f.done".to_owned()).await;
+        assert!(matches!(completed, Err(Error::Expired)));
         assert_eq!(sweep(&store, true).await, (0, 0));
         assert_eq!(sweep(&store, false).await, (0, 0), "what is kept stays kept");
     });

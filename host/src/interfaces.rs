@@ -10,8 +10,8 @@ use wasmtime::component::{
 };
 use wasmtime::error::Error;
 
+use crate::guest::GuestState;
 use crate::key_value::{Answer, Store};
-use crate::runtime::GuestState;
 use bindings::spin::key_value::key_value as kv;
 use bindings::spin::variables::variables;
 

@@ -7,6 +7,7 @@
 
 mod build;
 mod component_log;
+mod guest;
 mod interfaces;
 mod key_value;
 mod manifest;

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::time::Sleep;
-use wasmtime::component::{GuestTaskId, Linker, ResourceTable};
+use wasmtime::component::{GuestTaskId, Linker};
 use wasmtime::{Cache, Config, Engine, PoolingAllocationConfig, Store, StoreContextMut};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::{
     HandlerState, Instance, Proxy, ProxyHandler, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
 use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
-use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::component_log::ComponentLog;
+use crate::guest::{Application, GuestState};
 use crate::interfaces;
 use crate::key_value::Database;
 use crate::manifest::Manifest;
@@ -38,18 +38,6 @@ pub type Component = ProxyHandler<Loaded>;
 pub struct Loaded {
     service: ServicePre<GuestState>,
     application: Arc<Application>,
-}
-
-/// What all instances share.
-pub struct Application {
-    /// The keys and values of all stores.
-    pub database: Database,
-    /// The labels that the component may open.
-    pub key_value_stores: Vec<String>,
-    /// The component's variables.
-    pub variables: Variables,
-    stdout: ComponentLog,
-    stderr: ComponentLog,
 }
 
 /// Loads the manifest's component, with its state in `state_dir`.
@@ -89,52 +77,6 @@ fn link(engine: &Engine, component: &wasmtime::component::Component) -> Result<S
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     interfaces::add_to_linker(&mut linker)?;
     Ok(ServicePre::new(linker.instantiate_pre(component)?)?)
-}
-
-/// What the host holds for one instance.
-pub struct GuestState {
-    /// What all instances share.
-    pub application: Arc<Application>,
-    /// The instance's resources.
-    pub table: ResourceTable,
-    wasi: WasiCtx,
-    http: WasiHttpCtx,
-    hooks: Hooks,
-}
-
-/// wasmtime's defaults, and no outbound requests: the manifest allows the component none.
-struct Hooks;
-
-type IoResult = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
-
-impl WasiHttpHooks for Hooks {
-    fn send_request(
-        &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
-        _: IoResult,
-    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, IoResult), wasmtime_wasi_http::Error>> + Send> {
-        Box::new(std::future::ready(Err(wasmtime_wasi_http::Error::HttpRequestDenied)))
-    }
-}
-
-impl WasiView for GuestState {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-impl WasiHttpView for GuestState {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
-    }
-}
-
-impl GuestState {
-    fn new(application: Arc<Application>) -> Self {
-        let wasi = WasiCtx::builder().stdout(application.stdout.clone()).stderr(application.stderr.clone()).build();
-        Self { application, table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Hooks }
-    }
 }
 
 impl HandlerState for Loaded {

@@ -1,16 +1,12 @@
 //! Bodies of requests and responses, whatever server they come from and go to.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use bytes::Bytes;
-use futures::stream::{BoxStream, Stream, StreamExt};
+use futures::stream::BoxStream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::checked_body::CheckedBody;
 use crate::uploads::Reading;
 
 /// A request's body, in pieces as they come.
@@ -62,38 +58,4 @@ pub(super) fn empty(status: StatusCode) -> Response<ResponseBody> {
 /// The response as it goes out: without its body where the request was a `HEAD` (RFC 9110, 9.3.2).
 pub(super) fn fit_to_method(response: Response<ResponseBody>, method: &Method) -> Response<ResponseBody> {
     if method == Method::HEAD { response.map(|_| ResponseBody::Full(Bytes::new())) } else { response }
-}
-
-/// A body that hands out at most [`Paced::LIMIT`] bytes before whoever reads it has had a turn.
-///
-/// multer takes all that it can get before it parses any of it: this bounds what that comes to.
-pub(super) struct Paced {
-    body: CheckedBody,
-    handed_out: usize,
-}
-
-impl Paced {
-    const LIMIT: usize = 256 * 1024;
-
-    pub(super) fn new(body: CheckedBody) -> Self {
-        Self { body, handed_out: 0 }
-    }
-}
-
-impl Stream for Paced {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.handed_out >= Self::LIMIT {
-            self.handed_out = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let piece = self.body.poll_next_unpin(context);
-        match &piece {
-            Poll::Ready(Some(Ok(bytes))) => self.handed_out += bytes.len(),
-            _ => self.handed_out = 0,
-        }
-        piece
-    }
 }

@@ -48,8 +48,8 @@ pub(super) enum Error {
     WrongLength { actual: u64, reported: i128 },
     #[error("This field is required.")]
     NoFilename,
-    #[error("Ensure this field has no more than {} characters.", super::drf::MAX_FILENAME_CHARACTERS)]
-    LongFilename,
+    #[error("Ensure this field has no more than {0} characters.")]
+    LongFilename(usize),
     #[error("Checksum of type '{0}' is required")]
     NoChecksum(&'static str),
     #[error("Upload requires user authentication but user cannot be determined")]
@@ -135,7 +135,7 @@ impl Error {
 
     fn to_json(&self) -> Value {
         match self {
-            Self::NoFilename | Self::LongFilename => json!({"detail": {"filename": [self.to_string()]}}),
+            Self::NoFilename | Self::LongFilename(_) => json!({"detail": {"filename": [self.to_string()]}}),
             Self::Upload(error) => upload_error_to_json(error),
             _ => json!({"detail": self.to_string()}),
         }

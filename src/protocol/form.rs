@@ -14,9 +14,10 @@ use multer::Multipart;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::body::{BodyError, Paced};
+use super::body::BodyError;
 use super::checked_body::CheckedBody;
 use super::error::Error;
+use super::paced_body::Paced;
 
 /// The most bytes that all fields together may have, names included: they are held in memory.
 const FIELDS_LIMIT: usize = 64 * 1024;

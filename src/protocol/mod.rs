@@ -8,6 +8,7 @@ mod drf;
 mod error;
 mod form;
 mod manage;
+mod paced_body;
 mod urls;
 mod welcome;
 

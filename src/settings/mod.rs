@@ -1,5 +1,6 @@
 //! The service's settings, read from Spin variables. README.md, "Settings", describes each.
 
+mod auth;
 mod reader;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use jiff::{SignedDuration, Timestamp, fmt::strtime};
 
 use crate::identity::Auth;
 use crate::uploads::Algorithm;
-pub(crate) use reader::Reader;
+use reader::Reader;
 pub use reader::SettingError;
 
 /// The settings; one for each of drf-chunked-upload's, and some of this service's own.
@@ -88,7 +89,7 @@ impl Settings {
         let store = reader.text("store", "default");
         let blob_store = reader.text("blob_store", &store);
         Ok(Self {
-            auth: Auth::read(&reader)?,
+            auth: auth::read(&reader)?,
             checksum: reader.read("checksum", Algorithm::Md5, parse_algorithm, "md5, sha1, sha256 or sha512")?,
             checksum_required: reader.flag("checksum_required", true)?,
             complete_ext: reader.extension("complete_ext", ".done")?,

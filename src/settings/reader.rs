@@ -18,22 +18,22 @@ impl SettingError {
 }
 
 /// Reads single variables. An empty value is none: a Spin variable needs a default, and empty is the natural one.
-pub(crate) struct Reader<'a>(&'a dyn Fn(&str) -> Option<String>);
+pub(super) struct Reader<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(value_of: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(value_of: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self(value_of)
     }
 
-    pub(crate) fn value(&self, name: &str) -> Option<String> {
+    pub(super) fn value(&self, name: &str) -> Option<String> {
         (self.0)(name).filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn text(&self, name: &str, default: &str) -> String {
+    pub(super) fn text(&self, name: &str, default: &str) -> String {
         self.value(name).unwrap_or_else(|| default.to_owned())
     }
 
-    pub(crate) fn read<T>(
+    pub(super) fn read<T>(
         &self,
         name: &'static str,
         default: T,
@@ -47,16 +47,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A number of bytes, for which there is no limit by default.
-    pub(crate) fn bytes(&self, name: &'static str) -> Result<Option<u64>, SettingError> {
+    pub(super) fn bytes(&self, name: &'static str) -> Result<Option<u64>, SettingError> {
         self.read(name, None, |text| text.parse().ok().map(Some), "a number of bytes")
     }
 
-    pub(crate) fn flag(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
+    pub(super) fn flag(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
         self.read(name, default, |text| text.parse().ok(), "true or false")
     }
 
     /// A variable that may be empty.
-    pub(crate) fn read_text(
+    pub(super) fn read_text(
         &self,
         name: &'static str,
         default: &str,
@@ -67,7 +67,7 @@ impl<'a> Reader<'a> {
         if is_valid(&text) { Ok(text) } else { Err(SettingError::new(name, expected)) }
     }
 
-    pub(crate) fn extension(&self, name: &'static str, default: &str) -> Result<String, SettingError> {
+    pub(super) fn extension(&self, name: &'static str, default: &str) -> Result<String, SettingError> {
         self.read_text(name, default, |text| !text.contains('/'), "an extension such as .done, without slashes")
     }
 }

@@ -5,14 +5,13 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use futures::future::{LocalBoxFuture, join4};
-use futures::stream::{FuturesUnordered, StreamExt, TryStreamExt};
-
+use futures::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 
 use super::checksum::Hasher;
 use super::chunks::{self, Entry};
 use super::record::{Progress, Upload};
-use super::{Error, Uploads, keys, list};
+use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
 /// Values that may be on their way to the store at once. A remote store's latency is paid once for so many; more
@@ -46,11 +45,14 @@ impl<S: Store> Uploads<S> {
     /// where the client says it.
     ///
     /// # Errors
-    /// [`Error::AlreadyComplete`]; [`Error::OffsetMismatch`]; [`Error::TotalMismatch`] where `total` differs from what
-    /// was said before; [`Error::Damaged`].
+    /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::OffsetMismatch`];
+    /// [`Error::TotalMismatch`] where `total` differs from what was said before; [`Error::Damaged`].
     pub fn append(&self, stored: Upload, offset: u64, total: Option<u64>) -> Result<Append<S>, Error> {
         if stored.is_complete() {
             return Err(Error::AlreadyComplete);
+        }
+        if stored.is_emptied() {
+            return Err(Error::Expired);
         }
         let expected = stored.offset();
         if expected != offset {
@@ -147,8 +149,8 @@ impl<S: Store> Append<S> {
     ///
     /// # Errors
     /// [`Error::OffsetMismatch`], [`Error::AlreadyComplete`] or [`Error::NotFound`] where another request was faster;
-    /// [`Error::Expired`]; [`Error::TooLate`] after twelve hours; [`Error::Store`]. The upload is as it was then, unless it was the last write, of the record, that failed: the
-    /// store alone knows whether that was done.
+    /// [`Error::Expired`]; [`Error::TooLate`] after twelve hours; [`Error::Store`]. The upload is as it was then, unless
+    /// it was the last write, of the record, that failed: the store alone knows whether that was done.
     pub async fn commit(mut self) -> Result<Upload, Error> {
         let record = match self.finish().await {
             Ok(()) => self.upload.to_json(),
@@ -197,10 +199,12 @@ impl<S: Store> Append<S> {
     pub async fn discard(mut self) {
         // A write under way would come after its removal.
         let _ = drain(&mut self.writes).await;
-        for offset in (0..self.sent).step_by(self.upload.segment_size as usize) {
+        let offsets = (0..self.sent).step_by(self.upload.segment_size as usize);
+        let removals = stream::iter(offsets).for_each_concurrent(REMOVALS_IN_FLIGHT, async |offset| {
             let key = keys::data(self.upload.id, self.start + offset, self.uploads.attempt.tag);
             let _ = self.uploads.blobs.delete(&key).await;
-        }
+        });
+        removals.await;
         let _ = self.uploads.blobs.delete(&keys::page(self.upload.id, self.uploads.attempt.tag)).await;
         if self.listed {
             let _ = self.uploads.records.delete(&list::key(&self.upload)).await;

@@ -17,8 +17,9 @@ impl<S: Store> Uploads<S> {
     /// Completes the upload, as [`find`](Uploads::find) has returned it; its file will be served under `path`.
     ///
     /// # Errors
-    /// [`Error::AlreadyComplete`]; [`Error::Incomplete`] where bytes are missing; [`Error::ChecksumMismatch`]; in
-    /// each case the upload stays as it was. [`Error::Store`] leaves open whether it is complete.
+    /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::Incomplete`] where
+    /// bytes are missing; [`Error::ChecksumMismatch`]; [`Error::TooLate`] after twelve hours. In each case the upload
+    /// stays as it was. [`Error::Store`] leaves open whether it is complete.
     pub async fn complete(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
         let upload = self.verified(upload, expected, path)?;
         self.check_not_too_late()?;
@@ -27,6 +28,9 @@ impl<S: Store> Uploads<S> {
     }
 
     fn verified(&self, mut upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
+        if upload.is_emptied() {
+            return Err(Error::Expired);
+        }
         let checksum = upload.hasher()?.checksum();
         let offset = upload.offset();
         if let Some(total) = upload.total.filter(|total| *total != offset) {

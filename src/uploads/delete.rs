@@ -4,11 +4,8 @@ use futures::stream::TryStreamExt;
 
 use super::read::Part;
 use super::record::Upload;
-use super::{Error, Uploads, keys, list};
+use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::Store;
-
-/// Keys that are removed at once.
-const REMOVALS_IN_FLIGHT: usize = 8;
 
 impl<S: Store> Uploads<S> {
     /// Deletes the upload, complete or not, and all it consists of.

@@ -59,6 +59,9 @@ use uuid::Uuid;
 
 use crate::store::{Store, StoreError};
 
+/// Keys that are removed at once.
+const REMOVALS_IN_FLIGHT: usize = 8;
+
 /// Why an upload could not be found, continued, completed or read. Nothing has changed in the store.
 #[derive(Debug, Error)]
 pub enum Error {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::keys::{self, Role};
 use super::record::Upload;
-use super::{Error, Uploads};
+use super::{Error, REMOVALS_IN_FLIGHT, Uploads};
 use crate::store::{Keys, Store};
 
 /// The longest that a request may take until it commits.
@@ -29,7 +29,6 @@ const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 const UPLOADS_A_STEP: usize = 500;
 /// Leftovers that one step removes.
 const REMOVALS_A_STEP: usize = 1_000;
-const REMOVALS_IN_FLIGHT: usize = 8;
 
 /// What to sweep.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ use crate::store::Store;
 use crate::uploads::{self, Upload};
 
 /// The longest filename, as the peer's model has it.
-pub(super) const MAX_FILENAME_CHARACTERS: usize = 255;
+const MAX_FILENAME_CHARACTERS: usize = 255;
 
 const UPLOADS_ALLOW: &str = "GET, HEAD, POST, PUT";
 const UPLOAD_ALLOW: &str = "DELETE, GET, HEAD, POST, PUT";
@@ -133,7 +133,7 @@ fn filename(form: &Form) -> Result<String, Error> {
     let of_part = || form.file.as_ref().and_then(|file| file.name.as_deref());
     let name = form.field("filename").or_else(of_part).ok_or(Error::NoFilename)?;
     if name.chars().count() > MAX_FILENAME_CHARACTERS {
-        return Err(Error::LongFilename);
+        return Err(Error::LongFilename(MAX_FILENAME_CHARACTERS));
     }
     Ok(name.to_owned())
 }

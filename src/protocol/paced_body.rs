@@ -1,0 +1,44 @@
+//! A body in steps, for a parser that takes all it can get.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures::stream::{Stream, StreamExt};
+
+use super::body::BodyError;
+use super::checked_body::CheckedBody;
+
+/// A body that hands out at most [`Paced::LIMIT`] bytes before whoever reads it has had a turn.
+///
+/// multer takes all that it can get before it parses any of it: this bounds what that comes to.
+pub(super) struct Paced {
+    body: CheckedBody,
+    handed_out: usize,
+}
+
+impl Paced {
+    const LIMIT: usize = 256 * 1024;
+
+    pub(super) fn new(body: CheckedBody) -> Self {
+        Self { body, handed_out: 0 }
+    }
+}
+
+impl Stream for Paced {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.handed_out >= Self::LIMIT {
+            self.handed_out = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = self.body.poll_next_unpin(context);
+        match &piece {
+            Poll::Ready(Some(Ok(bytes))) => self.handed_out += bytes.len(),
+            _ => self.handed_out = 0,
+        }
+        piece
+    }
+}
