@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,9 @@ const REQUESTS_IN_ALL: usize = 128;
 const IDLE_TIME: Duration = Duration::from_secs(1);
 /// The memory that Akamai Functions gives an instance.
 const MEMORY_LIMIT: usize = 128 << 20;
+
+/// Whether all requests are done, and what ends from now on ends with the program.
+pub static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// The component, ready to handle requests.
 pub type Component = ProxyHandler<Loaded>;
@@ -140,7 +144,10 @@ impl WorkerState for Reuse {
     }
 
     fn drop(&self, store: Store<GuestState>, result: wasmtime::Result<()>) {
-        if let Err(error) = result {
+        // The end of the program ends idle instances too, which wasmtime can't tell from a failure.
+        if let Err(error) = result
+            && !STOPPED.load(Ordering::Relaxed)
+        {
             eprintln!("an instance of the component failed: {error:?}");
         }
         drop(store);

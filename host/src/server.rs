@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::runtime::Component;
+use crate::runtime::{Component, STOPPED};
 use crate::spin_headers;
 
 /// Requests that the component handles at once; the others wait, unread.
@@ -55,10 +56,12 @@ pub async fn serve(listener: TcpListener, component: Component) -> Result<()> {
     }
     drop(listener);
     eprintln!("Stopping when the requests in flight are done; once more Ctrl-C stops at once");
-    tokio::select! {
+    let stopped = tokio::select! {
         () = connections.shutdown() => Ok(()),
         stopped = stop_signal() => stopped,
-    }
+    };
+    STOPPED.store(true, Ordering::Relaxed);
+    stopped
 }
 
 /// The address on standard output, for people and programs alike, and a line to try.
