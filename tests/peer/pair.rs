@@ -239,7 +239,10 @@ fn normal_field(name: &str, value: Value) -> Value {
             let at = path.find(|_: char| true).and(path.rfind('/')).map_or(0, |slash| slash + 1);
             format!("{}{}", &path[..at], &path[(at + UUID_LEN).min(path.len())..]).into()
         }
-        ("created_at" | "completed_at", Value::String(time)) => without_numbers(&time, "0").into(),
+        // Where its seconds are whole, a time has no fraction: one in a million of either's.
+        ("created_at" | "completed_at", Value::String(time)) => {
+            without_numbers(&time, "0").replace("0.0Z", "0Z").into()
+        }
         // A number there, a name here.
         ("user", Value::Number(user)) => user.to_string().into(),
         ("detail", Value::String(detail)) => match detail.split_once(" parse error - ") {

@@ -123,9 +123,10 @@ impl<S: Store> Context<S> {
     }
 }
 
-/// A time as Django REST framework writes it.
+/// A time as Django REST framework writes it: in microseconds, or in seconds where these are whole.
 fn format_time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    let pattern = if time.subsec_microsecond() == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
+    time.strftime(pattern).to_string()
 }
 
 /// The name of a new upload's file: the field `filename`, or the file part's own name.
@@ -143,4 +144,16 @@ struct Ignored;
 
 impl FileSink for Ignored {
     async fn write(&mut self, _: &[u8]) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_peer_writes_them() {
+        for text in ["2026-11-22T17:33:09Z", "2026-11-22T17:33:09.000001Z", "2026-11-22T17:33:09.500000Z"] {
+            assert_eq!(format_time(text.parse().unwrap()), text);
+        }
+    }
 }
