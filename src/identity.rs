@@ -169,6 +169,11 @@ impl ProxyRules {
         Self { user_header, secret }
     }
 
+    /// The header that names the user.
+    pub fn user_header(&self) -> &HeaderName {
+        &self.user_header
+    }
+
     fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
         let mut named = headers.get_all(&self.user_header).iter();
         let Some(name) = named.next() else {

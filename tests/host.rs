@@ -12,7 +12,7 @@ fn a_port_that_is_taken_is_told() {
     let server = Server::start();
     let output = Command::new(server::host())
         .current_dir(server::root())
-        .args(["--no-build", "--listen", server.address()])
+        .args(["--no-build", "--from", &server::manifest(), "--listen", server.address()])
         .output()
         .unwrap();
     assert!(!output.status.success());
@@ -24,7 +24,7 @@ fn a_port_that_is_taken_is_told() {
 fn a_variable_that_is_not_declared_is_told() {
     let output = Command::new(server::host())
         .current_dir(server::root())
-        .args(["--no-build", "--listen", "127.0.0.1:0", "--variable", "max_byte=1"])
+        .args(["--no-build", "--from", &server::manifest(), "--listen", "127.0.0.1:0", "--variable", "max_byte=1"])
         .output()
         .unwrap();
     assert!(!output.status.success());

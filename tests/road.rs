@@ -26,7 +26,7 @@ fn a_file_goes_up_in_chunks() {
     assert_eq!(answer["user"], Value::Null);
     let keys: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
     let expected =
-        ["completed_at", "created_at", "expires", "file", "filename", "id", "offset", "status", "url", "user"];
+        ["id", "url", "file", "filename", "offset", "created_at", "status", "completed_at", "user", "expires"];
     assert_eq!(keys, expected);
 
     client.put_chunk(&url, &file, 10_000, 20_000).expect(200);

@@ -1,4 +1,4 @@
-//! Builds the component: fetches the wasm target where it is missing, then runs the manifest's own command.
+//! Builds the components: fetches the wasm target where it is missing, then runs the manifest's own command.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,26 +7,32 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use wait_timeout::ChildExt;
 
-use crate::manifest::Manifest;
+use crate::manifest::{Build, Manifest};
 
 const TARGET: &str = "wasm32-wasip2";
 /// A download of some 25 MB; who waits longer than this has no connection to the server.
 const TARGET_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Builds the manifest's component, showing the build's own output.
+/// Builds the manifest's components, showing the builds' own output.
 ///
 /// # Errors
-/// Where the wasm target can't be had or the build command fails.
+/// Where the wasm target can't be had or a build command fails.
 pub fn build(manifest: &Manifest) -> Result<()> {
-    let Some(build) = &manifest.component.build else {
-        return Ok(());
-    };
+    for (id, component) in &manifest.components {
+        if let Some(build) = &component.build {
+            build_one(id, build, &manifest.build_folder(build))?;
+        }
+    }
+    Ok(())
+}
+
+fn build_one(id: &str, build: &Build, folder: &Path) -> Result<()> {
     if build.command.contains(TARGET) {
         ensure_target()?;
     }
-    eprintln!("Building component {} with `{}`", manifest.component_id, build.command);
+    eprintln!("Building component {id} with `{}`", build.command);
     let status = shell(&build.command)
-        .current_dir(manifest.build_folder())
+        .current_dir(folder)
         .status()
         .with_context(|| format!("cannot run `{}`", build.command))?;
     ensure!(status.success(), "`{}` failed ({status}); its messages are above", build.command);

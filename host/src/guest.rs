@@ -7,27 +7,37 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::component_log::ComponentLog;
-use crate::key_value::Database;
+use crate::key_value::{Database, Store};
+use crate::outbound::{IoResult, Outbound, Sent};
 use crate::variables::Variables;
 
-/// What all instances share.
-pub struct Application {
+/// What all instances of a component share.
+pub struct Shared {
     /// The keys and values of all stores.
     pub database: Database,
     /// The labels that the component may open.
     pub key_value_stores: Vec<String>,
     /// The component's variables.
     pub variables: Variables,
+    /// The component's way to other servers and components.
+    pub outbound: Outbound,
     /// Where the component's output goes.
     pub stdout: ComponentLog,
     /// Where its error output goes.
     pub stderr: ComponentLog,
 }
 
+impl Shared {
+    /// The key-value store with this label, if the component may open it.
+    pub fn open_store(&self, label: &str) -> Option<Store> {
+        self.key_value_stores.iter().any(|known| known == label).then(|| self.database.store(label))
+    }
+}
+
 /// What the host holds for one instance.
 pub struct GuestState {
-    /// What all instances share.
-    pub application: Arc<Application>,
+    /// What all instances of its component share.
+    pub shared: Arc<Shared>,
     /// The instance's resources.
     pub table: ResourceTable,
     wasi: WasiCtx,
@@ -35,19 +45,18 @@ pub struct GuestState {
     hooks: Hooks,
 }
 
-/// wasmtime's defaults, and no outbound requests: the manifest allows the component none.
-struct Hooks;
-
-type IoResult = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
+/// wasmtime's defaults, but for requests that the component sends.
+struct Hooks(Arc<Shared>);
 
 impl WasiHttpHooks for Hooks {
     fn send_request(
         &mut self,
-        _: http::Request<WasiBody>,
-        _: Option<RequestOptions>,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
         _: IoResult,
-    ) -> Box<dyn Future<Output = Result<(http::Response<WasiBody>, IoResult), wasmtime_wasi_http::Error>> + Send> {
-        Box::new(std::future::ready(Err(wasmtime_wasi_http::Error::HttpRequestDenied)))
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        let shared = self.0.clone();
+        Box::new(async move { shared.outbound.send(request, options).await })
     }
 }
 
@@ -65,8 +74,9 @@ impl WasiHttpView for GuestState {
 
 impl GuestState {
     /// The state of a new instance.
-    pub fn new(application: Arc<Application>) -> Self {
-        let wasi = WasiCtx::builder().stdout(application.stdout.clone()).stderr(application.stderr.clone()).build();
-        Self { application, table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks: Hooks }
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let wasi = WasiCtx::builder().stdout(shared.stdout.clone()).stderr(shared.stderr.clone()).build();
+        let hooks = Hooks(shared.clone());
+        Self { shared, table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks }
     }
 }

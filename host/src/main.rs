@@ -2,8 +2,8 @@
 //!
 //! It builds the component with the manifest's own command, runs it in wasmtime behind Spin's interfaces, and
 //! keeps keys in the SQLite file and table that Spin keeps them in, so that one folder can be served by either.
-//! It knows as much of Spin as this project needs: one HTTP component, key-value stores and variables. It is no
-//! alternative to Spin; where the two differ, this program is wrong.
+//! It knows as much of Spin as this project needs: HTTP components of WASI 0.3 and 0.2, one of them public, key-value
+//! stores, variables and outbound requests. It is no alternative to Spin; where the two differ, this program is wrong.
 
 mod build;
 mod component_log;
@@ -11,6 +11,7 @@ mod guest;
 mod interfaces;
 mod key_value;
 mod manifest;
+mod outbound;
 mod runtime;
 mod server;
 mod spin_headers;
@@ -24,6 +25,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use manifest::Manifest;
+use variables::Resolver;
 
 /// Build and serve the application in spin.toml
 #[derive(Parser)]
@@ -49,7 +51,7 @@ struct Options {
     #[arg(long, conflicts_with = "build_only")]
     no_build: bool,
 
-    /// Build the component and stop
+    /// Build the components and stop
     #[arg(long)]
     build_only: bool,
 }
@@ -75,10 +77,10 @@ fn run(options: &Options) -> Result<()> {
     if !options.no_build {
         build::build(&manifest)?;
     }
-    let variables = variables::resolve(&manifest, &options.variables)?;
+    let resolver = Resolver::new(&manifest, &options.variables)?;
     let state_dir = options.state_dir.clone().unwrap_or_else(|| manifest.folder().join(".spin"));
     create_folder(&state_dir)?;
-    let component = runtime::load(&manifest, variables, &state_dir)?;
+    let component = runtime::load(&manifest, &resolver, &state_dir)?;
     runtime.block_on(server::serve(listener, component))
 }
 

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-/// The application: its one HTTP component and its variables.
+/// The application: its HTTP components and its variables.
 pub struct Manifest {
     folder: PathBuf,
-    /// The component's name, which also names its log files.
-    pub component_id: String,
-    /// The component's entry.
-    pub component: Component,
+    /// The name of the component that requests go to.
+    pub public: String,
+    /// All components that a trigger names, which are reached by one another if not by requests. Their names also name
+    /// their log files.
+    pub components: BTreeMap<String, Component>,
     /// The application's variables by name.
     pub variables: BTreeMap<String, Variable>,
 }
@@ -23,6 +24,9 @@ pub struct Component {
     source: PathBuf,
     #[serde(default)]
     pub key_value_stores: Vec<String>,
+    /// Where the component may send requests to: templates over the application's variables.
+    #[serde(default)]
+    pub allowed_outbound_hosts: Vec<String>,
     /// The component's variables: templates over the application's variables.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
@@ -59,15 +63,26 @@ struct Triggers {
 
 #[derive(Deserialize)]
 struct HttpTrigger {
-    route: String,
+    route: Route,
     component: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Route {
+    Public(String),
+    /// Reached by other components only.
+    Private {
+        private: bool,
+    },
 }
 
 impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// Where it can't be read, or asks for more than this host has: one HTTP trigger that takes every path.
+    /// Where it can't be read, or asks for more than this host has: one HTTP trigger that takes every path, and private
+    /// ones.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file: File = toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
@@ -76,21 +91,19 @@ impl Manifest {
 
     fn from_file(mut file: File, path: &Path) -> Result<Self> {
         ensure!(file.spin_manifest_version == 2, "spin_manifest_version must be 2");
-        let [trigger] = &file.trigger.http[..] else {
-            bail!("this host serves exactly one [[trigger.http]]; use Spin for more");
-        };
-        ensure!(trigger.route == "/...", "this host serves the route \"/...\" only; use Spin for others");
-        let component = file
-            .component
-            .remove(&trigger.component)
-            .with_context(|| format!("there is no [component.{}]", trigger.component))?;
+        let (mut public, mut components) = (None, BTreeMap::new());
+        for HttpTrigger { route, component: id } in file.trigger.http {
+            match route {
+                Route::Private { private: true } => {}
+                Route::Public(route) if route == "/..." && public.is_none() => public = Some(id.clone()),
+                _ => bail!("this host serves one route \"/...\" and private ones only; use Spin for others"),
+            }
+            let component = file.component.remove(&id).with_context(|| format!("there is no [component.{id}]"))?;
+            components.insert(id, component);
+        }
+        let public = public.context("there is no [[trigger.http]] with the route \"/...\"")?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self {
-            folder: folder.to_path_buf(),
-            component_id: trigger.component.clone(),
-            component,
-            variables: file.variables,
-        })
+        Ok(Self { folder: folder.to_path_buf(), public, components, variables: file.variables })
     }
 
     /// The manifest's folder, which its paths are relative to.
@@ -99,13 +112,13 @@ impl Manifest {
     }
 
     /// The component's wasm file.
-    pub fn source(&self) -> PathBuf {
-        self.folder.join(&self.component.source)
+    pub fn source(&self, component: &Component) -> PathBuf {
+        self.folder.join(&component.source)
     }
 
-    /// The folder that the component's build command runs in.
-    pub fn build_folder(&self) -> PathBuf {
-        match self.component.build.as_ref().and_then(|build| build.workdir.as_ref()) {
+    /// The folder that a build command runs in.
+    pub fn build_folder(&self, build: &Build) -> PathBuf {
+        match &build.workdir {
             Some(workdir) => self.folder.join(workdir),
             None => self.folder.clone(),
         }

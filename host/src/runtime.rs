@@ -1,6 +1,7 @@
-//! The component in wasmtime: compiled once (and cached), instantiated as Spin does it, several requests to an
-//! instance.
+//! Components in wasmtime: compiled once (and cached), instantiated as Spin does it, several requests to an instance
+//! of a WASI 0.3 component, one to an instance of a WASI 0.2 component.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,18 +13,19 @@ use anyhow::{Context, Result};
 use tokio::time::Sleep;
 use wasmtime::component::{GuestTaskId, Linker};
 use wasmtime::{Cache, Config, Engine, PoolingAllocationConfig, Store, StoreContextMut};
-use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, Proxy, ProxyHandler, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
 };
-use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{WasiHttpView, p2};
 
 use crate::component_log::ComponentLog;
-use crate::guest::{Application, GuestState};
+use crate::guest::{GuestState, Shared};
 use crate::interfaces;
 use crate::key_value::Database;
 use crate::manifest::Manifest;
-use crate::variables::Variables;
+use crate::outbound::{Components, Outbound};
+use crate::variables::Resolver;
 
 /// Spin's instance reuse: so many requests at once, so many in all, then a new instance; idle ones go after a second.
 const CONCURRENT_REQUESTS: usize = 16;
@@ -40,26 +42,38 @@ pub type Component = ProxyHandler<Loaded>;
 
 /// What instances are made from.
 pub struct Loaded {
-    service: ServicePre<GuestState>,
-    application: Arc<Application>,
+    proxy: ProxyPre<GuestState>,
+    shared: Arc<Shared>,
 }
 
-/// Loads the manifest's component, with its state in `state_dir`.
-pub fn load(manifest: &Manifest, variables: Variables, state_dir: &Path) -> Result<Component> {
+/// Loads the manifest's components, with their state in `state_dir`, and answers with the public one.
+pub fn load(manifest: &Manifest, variables: &Resolver<'_>, state_dir: &Path) -> Result<Component> {
     let engine = engine().context("cannot start wasmtime")?;
-    let source = manifest.source();
-    let component = wasmtime::component::Component::from_file(&engine, &source)
+    let (database, all) = (Database::open(state_dir)?, Components::default());
+    let mut components = BTreeMap::new();
+    for (id, entry) in &manifest.components {
+        let hosts =
+            entry.allowed_outbound_hosts.iter().map(|host| variables.expand(host)).collect::<Result<Vec<_>>>()?;
+        let shared = Shared {
+            database: database.clone(),
+            key_value_stores: entry.key_value_stores.clone(),
+            variables: variables.component_variables(entry)?,
+            outbound: Outbound::new(&hosts, all.clone())?,
+            stdout: ComponentLog::open(state_dir, id, "stdout")?,
+            stderr: ComponentLog::open(state_dir, id, "stderr")?,
+        };
+        let proxy = load_one(&engine, &manifest.source(entry))?;
+        components.insert(id.clone(), ProxyHandler::new(Loaded { proxy, shared: Arc::new(shared) }));
+    }
+    let components = all.get_or_init(|| components);
+    components.get(&manifest.public).cloned().context("the manifest's public component is not loaded")
+}
+
+fn load_one(engine: &Engine, source: &Path) -> Result<ProxyPre<GuestState>> {
+    let component = wasmtime::component::Component::from_file(engine, source)
         .map_err(anyhow::Error::from)
         .with_context(|| format!("cannot load {} (is it built?)", source.display()))?;
-    let service = link(&engine, &component).context("cannot link the component")?;
-    let application = Application {
-        database: Database::open(state_dir)?,
-        key_value_stores: manifest.component.key_value_stores.clone(),
-        variables,
-        stdout: ComponentLog::open(state_dir, &manifest.component_id, "stdout")?,
-        stderr: ComponentLog::open(state_dir, &manifest.component_id, "stderr")?,
-    };
-    Ok(ProxyHandler::new(Loaded { service, application: Arc::new(application) }))
+    link(engine, &component).with_context(|| format!("cannot link {}", source.display()))
 }
 
 fn engine() -> Result<Engine> {
@@ -74,13 +88,18 @@ fn engine() -> Result<Engine> {
     Ok(Engine::new(&config)?)
 }
 
-fn link(engine: &Engine, component: &wasmtime::component::Component) -> Result<ServicePre<GuestState>> {
+fn link(engine: &Engine, component: &wasmtime::component::Component) -> Result<ProxyPre<GuestState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     interfaces::add_to_linker(&mut linker)?;
-    Ok(ServicePre::new(linker.instantiate_pre(component)?)?)
+    let instance = linker.instantiate_pre(component)?;
+    Ok(match ServicePre::new(instance.clone()) {
+        Ok(service) => ProxyPre::P3(service),
+        Err(_) => ProxyPre::P2(p2::bindings::ProxyPre::new(instance)?),
+    })
 }
 
 impl HandlerState for Loaded {
@@ -89,14 +108,18 @@ impl HandlerState for Loaded {
     type WorkerState = Reuse;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<GuestState, IdleExpiration, Reuse>> {
-        let mut store = Store::new(self.service.engine(), GuestState::new(self.application.clone()));
-        let service: Service = self.service.instantiate_async(&mut store).await?;
+        let (engine, requests) = match &self.proxy {
+            ProxyPre::P2(proxy) => (proxy.engine(), 1),
+            ProxyPre::P3(service) => (service.engine(), REQUESTS_IN_ALL),
+        };
+        let mut store = Store::new(engine, GuestState::new(self.shared.clone()));
+        let proxy = self.proxy.instantiate_async(&mut store).await?;
         Ok(Instance {
             store,
-            proxy: Proxy::P3(service),
+            proxy,
             view: GuestState::http,
             expiration: IdleExpiration(Box::pin(tokio::time::sleep(IDLE_TIME))),
-            state: Reuse,
+            state: Reuse { requests },
         })
     }
 }
@@ -117,15 +140,17 @@ impl WorkerExpiration for IdleExpiration {
     }
 }
 
-/// How an instance takes requests.
-pub struct Reuse;
+/// How an instance takes requests: so many in all.
+pub struct Reuse {
+    requests: usize,
+}
 
 impl WorkerState for Reuse {
     type StoreData = GuestState;
     type RequestData = ();
 
     fn should_accept_request(&self, concurrent_count: usize, total_count: usize) -> ShouldAccept {
-        if total_count >= REQUESTS_IN_ALL {
+        if total_count >= self.requests {
             ShouldAccept::Never
         } else if concurrent_count >= CONCURRENT_REQUESTS {
             ShouldAccept::No

@@ -1,10 +1,10 @@
-//! Spin variables: an application's values, and the component's templates over them.
+//! Spin variables: an application's values, and the components' templates over them.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
 
-use crate::manifest::Manifest;
+use crate::manifest::{Component, Manifest};
 
 /// The component's variables by name, as the guest reads them.
 pub type Variables = BTreeMap<String, String>;
@@ -17,18 +17,40 @@ pub fn parse_assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The component's variables, each from the command line, the environment (`SPIN_VARIABLE_NAME`) or its default.
-///
-/// # Errors
-/// Where a variable is set that the manifest doesn't declare, or one has no value.
-pub fn resolve(manifest: &Manifest, assignments: &[(String, String)]) -> Result<Variables> {
-    if let Some((name, _)) = assignments.iter().find(|(name, _)| !manifest.variables.contains_key(name)) {
-        let known = manifest.variables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        bail!("there is no variable {name:?}; the application's variables are {known}");
+/// The application's variables: each from the command line, the environment (`SPIN_VARIABLE_NAME`) or its default.
+pub struct Resolver<'a> {
+    manifest: &'a Manifest,
+    assignments: &'a [(String, String)],
+}
+
+impl<'a> Resolver<'a> {
+    /// Resolves with the command line's `assignments`.
+    ///
+    /// # Errors
+    /// Where a variable is set that the manifest doesn't declare.
+    pub fn new(manifest: &'a Manifest, assignments: &'a [(String, String)]) -> Result<Self> {
+        if let Some((name, _)) = assignments.iter().find(|(name, _)| !manifest.variables.contains_key(name)) {
+            let known = manifest.variables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            bail!("there is no variable {name:?}; the application's variables are {known}");
+        }
+        Ok(Self { manifest, assignments })
     }
-    let value_of = |name: &str| application_value(manifest, assignments, name);
-    let templates = &manifest.component.variables;
-    templates.iter().map(|(name, template)| Ok((name.clone(), expand(template, &value_of)?))).collect()
+
+    /// A component's variables.
+    ///
+    /// # Errors
+    /// Where one has no value.
+    pub fn component_variables(&self, component: &Component) -> Result<Variables> {
+        component.variables.iter().map(|(name, template)| Ok((name.clone(), self.expand(template)?))).collect()
+    }
+
+    /// A template's text.
+    ///
+    /// # Errors
+    /// Where a variable of it has no value.
+    pub fn expand(&self, template: &str) -> Result<String> {
+        expand(template, &|name| application_value(self.manifest, self.assignments, name))
+    }
 }
 
 fn application_value(manifest: &Manifest, assignments: &[(String, String)], name: &str) -> Result<String> {

@@ -31,6 +31,12 @@ pub enum ResponseBody {
     Reading(Reading),
 }
 
+impl Default for ResponseBody {
+    fn default() -> Self {
+        Self::Full(Bytes::new())
+    }
+}
+
 /// A response with a JSON body.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<ResponseBody> {
     // What is answered in JSON here always serialises: strings, numbers, and maps of them.

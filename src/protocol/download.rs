@@ -17,17 +17,18 @@ use super::error::Error;
 use super::{Context, digest_name};
 use crate::store::Store;
 use crate::uploads::{self, Upload};
+use crate::view::View;
 
 /// What an `ext-value` must escape: all but the `attr-char` of RFC 8187, 3.2.1 that are likely in a filename.
 const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Answers with the file at this path.
-pub(super) async fn answer<S: Store>(
-    context: &Context<S>,
+pub(super) async fn answer<S: Store, V: View>(
+    context: &Context<S, V>,
     path: &str,
     id: Uuid,
-    request: &HeaderMap,
 ) -> Result<Response<ResponseBody>, Error> {
+    let request = &context.request.headers;
     let upload = find(context, path, id).await?;
     let file = File::of(&upload)?;
     if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
@@ -41,7 +42,7 @@ pub(super) async fn answer<S: Store>(
 }
 
 /// The complete upload whose file is at this path.
-async fn find<S: Store>(context: &Context<S>, path: &str, id: Uuid) -> Result<Upload, Error> {
+async fn find<S: Store, V: View>(context: &Context<S, V>, path: &str, id: Uuid) -> Result<Upload, Error> {
     let upload = match context.find(id).await {
         Err(uploads::Error::NotFound) => return Err(Error::NothingHere),
         found => found?,

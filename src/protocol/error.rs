@@ -10,6 +10,7 @@ use crate::identity::IdentityError;
 use crate::settings::SettingError;
 use crate::store::StoreError;
 use crate::uploads;
+use crate::view::Refusal;
 
 /// Why no request can be handled at all.
 #[derive(Debug, ThisError)]
@@ -77,6 +78,8 @@ pub(super) enum Error {
     #[error("The range is not satisfiable: the file has {0} bytes")]
     Range(u64),
     #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error(transparent)]
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Setting(SettingError),
@@ -109,7 +112,7 @@ impl Error {
                     headers.insert(CONTENT_RANGE, value);
                 }
             }
-            Self::Upload(uploads::Error::Store(_)) => {
+            Self::Upload(uploads::Error::Store(_)) | Self::Refused(Refusal::Failed(_)) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
             }
             _ => {}
@@ -127,7 +130,11 @@ impl Error {
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NothingHere | Self::Upload(uploads::Error::NotFound) => StatusCode::NOT_FOUND,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::Setting(_) | Self::Upload(uploads::Error::Damaged(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Refused(Refusal::Request { status, .. }) if status.is_client_error() => *status,
+            Self::Refused(Refusal::Failed(_)) => StatusCode::BAD_GATEWAY,
+            Self::Refused(_) | Self::Setting(_) | Self::Upload(uploads::Error::Damaged(_)) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             Self::Upload(uploads::Error::Store(_)) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -136,6 +143,8 @@ impl Error {
     fn to_json(&self) -> Value {
         match self {
             Self::NoFilename | Self::LongFilename(_) => json!({"detail": {"filename": [self.to_string()]}}),
+            Self::Refused(Refusal::Request { status, body }) if status.is_client_error() => body.clone(),
+            Self::Refused(_) => json!({"detail": "What decides on the completion failed; try again later"}),
             Self::Upload(error) => upload_error_to_json(error),
             _ => json!({"detail": self.to_string()}),
         }

@@ -18,6 +18,7 @@ use super::body::BodyError;
 use super::checked_body::CheckedBody;
 use super::error::Error;
 use super::paced_body::Paced;
+use crate::view::Fields;
 
 /// The most bytes that all fields together may have, names included: they are held in memory.
 const FIELDS_LIMIT: usize = 64 * 1024;
@@ -34,7 +35,7 @@ pub(super) trait FileSink {
 /// A form without its file's bytes.
 #[derive(Debug, Default)]
 pub(super) struct Form {
-    fields: HashMap<String, String>,
+    pub(super) fields: Fields,
     fields_len: usize,
     /// The file part under the name that was asked for.
     pub(super) file: Option<FilePart>,

@@ -44,6 +44,11 @@ impl Urls {
         Self { base }
     }
 
+    /// What all URLs begin with, without a slash at the end.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The URL of the list of uploads.
     pub(super) fn uploads(&self) -> String {
         format!("{}/{UPLOADS}/", self.base)

@@ -1,14 +1,19 @@
 //! The service's settings, read from Spin variables. README.md, "Settings", describes each.
 
 mod auth;
+mod cors;
+mod hook;
 mod reader;
 
 use std::time::Duration;
 
+use http::Uri;
 use jiff::{SignedDuration, Timestamp, fmt::strtime};
 
 use crate::identity::Auth;
 use crate::uploads::Algorithm;
+pub use cors::CorsOrigins;
+pub use hook::HookSettings;
 use reader::Reader;
 pub use reader::SettingError;
 
@@ -22,6 +27,8 @@ pub struct Settings {
     pub checksum_required: bool,
     /// What the path of a complete file ends with.
     pub complete_ext: String,
+    /// The other origins whose pages may use the service.
+    pub cors_origins: CorsOrigins,
     /// What the path of an incomplete file ends with.
     pub incomplete_ext: String,
     /// How long after its creation an incomplete upload expires.
@@ -34,6 +41,8 @@ pub struct Settings {
     pub max_bytes: Option<u64>,
     /// The most bytes that a request's body may have; `None` for no limit.
     pub max_chunk_bytes: Option<u64>,
+    /// What is asked before an upload is complete; `None` for nobody.
+    pub on_completion: Option<HookSettings>,
     /// Scheme, host and path that the service's URLs begin with, without a slash at the end; `None` to take the
     /// request's own.
     pub public_url: Option<String>,
@@ -54,7 +63,7 @@ const MAX_SEGMENT_SIZE: u32 = 10_000_000;
 
 impl Settings {
     /// The names of all variables.
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 25] = [
         "auth",
         "auth_header",
         "auth_header_secret",
@@ -66,12 +75,15 @@ impl Settings {
         "checksum",
         "checksum_required",
         "complete_ext",
+        "cors_origins",
         "expiration_delta",
         "field_name",
         "incomplete_ext",
         "manage_token",
         "max_bytes",
         "max_chunk_bytes",
+        "on_completion_timeout",
+        "on_completion_url",
         "public_url",
         "segment_size",
         "store",
@@ -93,6 +105,7 @@ impl Settings {
             checksum: reader.read("checksum", Algorithm::Md5, parse_algorithm, "md5, sha1, sha256 or sha512")?,
             checksum_required: reader.flag("checksum_required", true)?,
             complete_ext: reader.extension("complete_ext", ".done")?,
+            cors_origins: cors::read(&reader)?,
             incomplete_ext: reader.extension("incomplete_ext", ".part")?,
             expiration_delta: reader.read(
                 "expiration_delta",
@@ -104,6 +117,7 @@ impl Settings {
             manage_token: reader.value("manage_token"),
             max_bytes: reader.bytes("max_bytes")?,
             max_chunk_bytes: reader.bytes("max_chunk_bytes")?,
+            on_completion: hook::read(&reader)?,
             public_url: reader.read(
                 "public_url",
                 None,
@@ -149,9 +163,14 @@ fn parse_segment_size(text: &str) -> Option<u32> {
 }
 
 fn parse_public_url(text: &str) -> Option<String> {
-    let uri: http::Uri = text.parse().ok()?;
-    let absolute = uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https"));
-    (absolute && uri.query().is_none()).then(|| text.trim_end_matches('/').to_owned())
+    let uri = parse_absolute(text)?;
+    uri.query().is_none().then(|| text.trim_end_matches('/').to_owned())
+}
+
+/// A URL with scheme and host, in HTTP.
+fn parse_absolute(text: &str) -> Option<Uri> {
+    let uri: Uri = text.parse().ok()?;
+    (uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))).then_some(uri)
 }
 
 fn format_path(pattern: &str, time: Timestamp) -> Option<String> {
@@ -195,8 +214,11 @@ mod tests {
             ("checksum", "crc32"),
             ("checksum_required", "maybe"),
             ("complete_ext", "/done"),
+            ("cors_origins", "example.com"),
             ("expiration_delta", "soon"),
             ("max_bytes", "-1"),
+            ("on_completion_timeout", "31s"),
+            ("on_completion_url", "/uploaded"),
             ("public_url", "example.com"),
             ("segment_size", "0"),
             ("segment_size", "10000001"),

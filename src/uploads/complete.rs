@@ -1,8 +1,19 @@
 //! Completing an upload: its checksum is at hand, so no byte is read again.
+//!
+//! A completion has two steps, so that somebody can look at the verified upload before it is final.
 
+use std::ops::Range;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::read::Reading;
 use super::record::{Progress, Upload};
 use super::{Append, Error, Uploads, keys};
 use crate::store::Store;
+
+/// How long after its upload expired a completion may still become final that began before: well below the time for
+/// which a sweep leaves such an upload alone.
+const GRACE: SignedDuration = SignedDuration::from_secs(40);
 
 /// What the file's checksum must be.
 #[derive(Clone, Copy, Debug)]
@@ -13,18 +24,33 @@ pub enum Expected<'a> {
     Any,
 }
 
+/// An upload whose checksum has been verified, and that is not complete before [`commit`](Self::commit). What is
+/// dropped instead stays as it was, but for new bytes: these need [`discard`](Self::discard).
+pub struct Verified<S> {
+    uploads: Uploads<S>,
+    upload: Upload,
+    /// The bytes that came with the same request, and aren't part of the upload yet.
+    append: Option<Append<S>>,
+    deadline: Option<Timestamp>,
+}
+
 impl<S: Store> Uploads<S> {
-    /// Completes the upload, as [`find`](Uploads::find) has returned it; its file will be served under `path`.
+    /// Verifies the upload, as [`find`](Uploads::find) has returned it; its file will be served under `path`.
     ///
     /// # Errors
     /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::Incomplete`] where
-    /// bytes are missing; [`Error::ChecksumMismatch`]; [`Error::TooLate`] after twelve hours. In each case the upload
-    /// stays as it was. [`Error::Store`] leaves open whether it is complete.
-    pub async fn complete(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
+    /// bytes are missing; [`Error::ChecksumMismatch`]. In each case the upload stays as it was.
+    pub fn verify(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Verified<S>, Error> {
         let upload = self.verified(upload, expected, path)?;
-        self.check_not_too_late()?;
-        self.records.set(&keys::complete(upload.id), upload.to_json()?.into()).await?;
-        Ok(upload)
+        Ok(Verified { uploads: self.clone(), upload, append: None, deadline: None })
+    }
+
+    /// Verifies the upload and completes it.
+    ///
+    /// # Errors
+    /// Those of [`verify`](Self::verify) and [`Verified::commit`].
+    pub async fn complete(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
+        self.verify(upload, expected, path)?.commit().await
     }
 
     fn verified(&self, mut upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
@@ -48,26 +74,73 @@ impl<S: Store> Uploads<S> {
 }
 
 impl<S: Store> Append<S> {
-    /// Makes the bytes part of the upload and completes it, with one record written instead of two.
+    /// Stores the last of the bytes and verifies the upload that they make: with one record written in the end instead
+    /// of two.
     ///
     /// # Errors
-    /// Those of [`commit`](Append::commit) and [`Uploads::complete`]; nothing is left of the bytes then, but after an
-    /// [`Error::Store`] the store alone knows.
-    pub async fn commit_complete(mut self, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
-        let finished = self.finish().await;
-        let verified = finished.and_then(|()| {
-            let upload = self.uploads.verified(self.upload().clone(), expected, path)?;
-            Ok((upload.to_json()?, upload))
-        });
+    /// Those of [`commit`](Append::commit) and [`Uploads::verify`]; nothing is left of the bytes then.
+    pub async fn verify(mut self, expected: Expected<'_>, path: String) -> Result<Verified<S>, Error> {
+        let verified = match self.finish().await {
+            Ok(()) => self.uploads.verified(self.upload().clone(), expected, path),
+            Err(error) => Err(error),
+        };
         match verified {
-            Ok((record, upload)) => {
-                self.uploads.records.set(&keys::complete(upload.id), record.into()).await?;
-                Ok(upload)
+            Ok(upload) => Ok(Verified { uploads: self.uploads.clone(), upload, append: Some(self), deadline: None }),
+            Err(error) => {
+                self.discard().await;
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<S: Store> Verified<S> {
+    /// The upload as it will be when it is complete.
+    pub fn upload(&self) -> &Upload {
+        &self.upload
+    }
+
+    /// The bytes of `range`, as [`Uploads::read`] reads them.
+    pub fn read(&self, range: Range<u64>) -> Reading {
+        self.uploads.read(&self.upload, range)
+    }
+
+    /// Says when the upload expires: a completion that isn't final soon after that doesn't count.
+    pub fn set_deadline(&mut self, deadline: Timestamp) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Completes the upload.
+    ///
+    /// # Errors
+    /// [`Error::Expired`] where that took too long; [`Error::TooLate`] after twelve hours; the upload stays as it was
+    /// then. [`Error::Store`] leaves open whether it is complete.
+    pub async fn commit(self) -> Result<Upload, Error> {
+        let record = self.check_in_time().and_then(|()| self.upload.to_json());
+        match record {
+            Ok(record) => {
+                self.uploads.records.set(&keys::complete(self.upload.id), record.into()).await?;
+                Ok(self.upload)
             }
             Err(error) => {
                 self.discard().await;
                 Err(error)
             }
+        }
+    }
+
+    fn check_in_time(&self) -> Result<(), Error> {
+        let latest = self.deadline.and_then(|deadline| deadline.checked_add(GRACE).ok());
+        if latest.is_some_and(|latest| latest <= self.uploads.time()) {
+            return Err(Error::Expired);
+        }
+        self.uploads.check_not_too_late()
+    }
+
+    /// Gives up: the upload stays as it was, and what came with the request is removed.
+    pub async fn discard(self) {
+        if let Some(append) = self.append {
+            append.discard().await;
         }
     }
 }

@@ -46,7 +46,7 @@ mod sweep;
 pub use append::Append;
 pub(crate) use checksum::Hasher;
 pub use checksum::{Algorithm, Checksum};
-pub use complete::Expected;
+pub use complete::{Expected, Verified};
 pub use list::{NoPlace, Owner, Place};
 pub use read::Reading;
 pub use record::{NewUpload, Upload};

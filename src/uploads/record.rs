@@ -109,6 +109,14 @@ impl Upload {
         }
     }
 
+    /// The algorithm of the file's checksum.
+    pub fn algorithm(&self) -> Algorithm {
+        match &self.checksum {
+            Progress::Running(state) => state.algorithm,
+            Progress::Done(checksum) => checksum.algorithm,
+        }
+    }
+
     /// When the upload expires, if it isn't complete by then.
     pub fn expires_at(&self, expiration_delta: SignedDuration) -> Timestamp {
         self.created_at.checked_add(expiration_delta).unwrap_or(Timestamp::MAX)

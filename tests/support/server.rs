@@ -31,6 +31,11 @@ pub fn on_spin() -> bool {
     std::env::var("UPLOAD_TEST_RUNTIME").is_ok_and(|runtime| runtime == "spin")
 }
 
+/// The manifest that the tests run.
+pub fn manifest() -> String {
+    std::env::var("UPLOAD_TEST_MANIFEST").unwrap_or_else(|_| "spin.toml".to_owned())
+}
+
 /// The host's program; builds it and the component, once.
 pub fn host() -> &'static Path {
     static HOST: OnceLock<PathBuf> = OnceLock::new();
@@ -39,7 +44,7 @@ pub fn host() -> &'static Path {
         run(Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]));
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         let host = target.join("release").join(format!("host{}", std::env::consts::EXE_SUFFIX));
-        run(Command::new(&host).arg("--build-only"));
+        run(Command::new(&host).args(["--build-only", "--from", &manifest()]));
         host
     })
 }
@@ -66,14 +71,14 @@ impl Server {
 
     /// A server with these variables.
     pub fn with(variables: &[(&str, &str)]) -> Self {
-        Self::from(tempfile::tempdir().expect("a folder"), "spin.toml", variables, &[])
+        Self::from(tempfile::tempdir().expect("a folder"), &manifest(), variables, &[])
     }
 
     /// A server with these variables whose component may also open the key-value stores with these labels.
     pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
         let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let list = labels.iter().map(|label| format!("\"{label}\", ")).collect::<String>();
-        let manifest = std::fs::read_to_string(root().join("spin.toml")).expect("the manifest");
+        let manifest = std::fs::read_to_string(root().join(manifest())).expect("the manifest");
         let source = format!("source = \"{}/target/", root().display());
         let manifest = manifest
             .replace("key_value_stores = [", &format!("key_value_stores = [{list}"))

@@ -3,7 +3,6 @@
 //! The peer checks the chunk before it looks at the upload. Here the bytes are on their way into the store while they
 //! come, so both have been looked at by the time the chunk is whole; the answer follows the peer's order all the same.
 
-use http::{HeaderMap, Request};
 use uuid::Uuid;
 
 use super::super::content_range::ContentRange;
@@ -14,15 +13,16 @@ use super::filename;
 use crate::identity::Asking;
 use crate::store::Store;
 use crate::uploads::{Append, NewUpload, Upload};
+use crate::view::View;
 
 /// Takes the first chunk of a new upload.
-pub(super) async fn begin<S: Store>(context: &Context<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
-    let range = checked_range(context, request.headers());
+pub(super) async fn begin<S: Store, V: View>(context: &Context<S, V>, body: RequestBody) -> Result<Upload, Error> {
+    let range = checked_range(context);
     let append = range.as_ref().ok().map(|range| match range.start {
         0 => context.new_upload(range.total),
         provided => Err(crate::uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
     });
-    let (form, mut append) = receive(context, request, range, append).await?;
+    let (form, mut append) = receive(context, body, range, append).await?;
     match filename(&form) {
         Ok(name) => append.set_filename(name),
         Err(error) => {
@@ -30,31 +30,42 @@ pub(super) async fn begin<S: Store>(context: &Context<S>, request: Request<Reque
             return Err(error);
         }
     }
-    Ok(append.commit().await?)
+    commit(context, &form, append).await
 }
 
 /// Takes the next chunk of an upload.
-pub(super) async fn go_on<S: Store>(
-    context: &Context<S>,
+pub(super) async fn go_on<S: Store, V: View>(
+    context: &Context<S, V>,
     id: Uuid,
-    request: Request<RequestBody>,
+    body: RequestBody,
 ) -> Result<Upload, Error> {
-    let range = checked_range(context, request.headers());
+    let range = checked_range(context);
     let append = match &range {
         Ok(range) => Some(context.open_append(id, range).await),
         Err(_) => None,
     };
-    let (_, append) = receive(context, request, range, append).await?;
-    Ok(append.commit().await?)
+    let (form, append) = receive(context, body, range, append).await?;
+    commit(context, &form, append).await
 }
 
-fn checked_range<S>(context: &Context<S>, headers: &HeaderMap) -> Result<ContentRange, Error> {
-    let range = ContentRange::from_headers(headers)?;
-    range.check(context.settings.max_bytes)?;
+/// Makes the chunk part of its upload, if the view agrees.
+async fn commit<S: Store, V: View>(context: &Context<S, V>, form: &Form, append: Append<S>) -> Result<Upload, Error> {
+    match context.view.validate(context.visit(), append.upload(), &form.fields).await {
+        Ok(()) => Ok(append.commit().await?),
+        Err(refusal) => {
+            append.discard().await;
+            Err(refusal.into())
+        }
+    }
+}
+
+fn checked_range<S: Store, V: View>(context: &Context<S, V>) -> Result<ContentRange, Error> {
+    let range = ContentRange::from_headers(&context.request.headers)?;
+    range.check(context.view.max_bytes(context.visit()))?;
     Ok(range)
 }
 
-impl<S: Store> Context<S> {
+impl<S: Store, V: View> Context<S, V> {
     async fn open_append(&self, id: Uuid, range: &ContentRange) -> Result<Append<S>, Error> {
         let upload = self.find(id).await?;
         self.check_not_expired(&upload)?;
@@ -93,15 +104,15 @@ impl<S: Store> Context<S> {
 
 /// Reads the chunk's form, the bytes into `append` where there is one, and answers with the append if all is well.
 /// The first fault in the peer's order wins: no file part, the range, the length, and only then the upload's own.
-async fn receive<S: Store>(
-    context: &Context<S>,
-    request: Request<RequestBody>,
+async fn receive<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
     range: Result<ContentRange, Error>,
     append: Option<Result<Append<S>, Error>>,
 ) -> Result<(Form, Append<S>), Error> {
     let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len).unwrap_or(0));
     let mut sink = ChunkSink { append, limit };
-    let form = context.read_form(request, true, &mut sink).await;
+    let form = context.read_form(body, true, &mut sink).await;
     match form.and_then(|form| check_received(form, range)) {
         Ok(form) => Ok((form, sink.into_append()?)),
         Err(error) => {

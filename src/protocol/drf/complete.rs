@@ -1,36 +1,47 @@
 //! Completion: `POST` of an upload with the whole file's checksum, or of the list of uploads with the file itself.
 
-use http::Request;
+use http::Response;
 use uuid::Uuid;
 
+use super::super::Context;
+use super::super::body::{RequestBody, ResponseBody};
 use super::super::error::Error;
 use super::super::form::Form;
-use super::super::{Context, RequestBody};
 use super::chunk::ChunkSink;
 use super::{Ignored, filename};
 use crate::store::Store;
-use crate::uploads::{Expected, Upload};
+use crate::uploads::{self, Algorithm, Append, Expected, Upload, Verified};
+use crate::view::{ChecksumCheck, Completion, View};
 
 /// Completes an upload.
-pub(super) async fn complete<S: Store>(
-    context: &Context<S>,
+pub(super) async fn complete<S: Store, V: View>(
+    context: &Context<S, V>,
     id: Uuid,
-    request: Request<RequestBody>,
-) -> Result<Upload, Error> {
-    let form = context.read_form(request, false, &mut Ignored).await?;
-    let expected = context.expected_checksum(&form)?;
-    let upload = context.find(id).await?;
+    body: RequestBody,
+) -> Result<Response<ResponseBody>, Error> {
+    let form = context.read_form(body, false, &mut Ignored).await?;
+    let upload = context.find(id).await;
+    let algorithm = upload.as_ref().map_or(context.settings.checksum, Upload::algorithm);
+    let expected = context.expected_checksum(&form, algorithm)?;
+    let upload = upload?;
     context.check_not_expired(&upload)?;
+    let deadline = upload.expires_at(context.settings.expiration_delta);
     let path = context.complete_path(&upload);
-    Ok(context.uploads.complete(upload, expected, path).await?)
+    context.validate_open(&upload, &form).await?;
+    let mut verified = context.uploads.verify(upload, expected, path)?;
+    verified.set_deadline(deadline);
+    finish(context, verified).await
 }
 
 /// Takes a whole file at once.
-pub(super) async fn whole<S: Store>(context: &Context<S>, request: Request<RequestBody>) -> Result<Upload, Error> {
-    let limit = context.settings.max_bytes.unwrap_or(u64::MAX);
-    let mut sink = ChunkSink { append: Some(context.new_upload(None)), limit };
-    let form = context.read_form(request, false, &mut sink).await;
-    let form = match form.and_then(|form| context.check_whole(form)) {
+pub(super) async fn whole<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
+) -> Result<Response<ResponseBody>, Error> {
+    let limit = context.view.max_bytes(context.visit());
+    let mut sink = ChunkSink { append: Some(context.new_upload(None)), limit: limit.unwrap_or(u64::MAX) };
+    let form = context.read_form(body, false, &mut sink).await;
+    let form = match form.and_then(|form| check_whole(form, limit)) {
         Ok(form) => form,
         Err(error) => {
             sink.discard().await;
@@ -38,11 +49,8 @@ pub(super) async fn whole<S: Store>(context: &Context<S>, request: Request<Reque
         }
     };
     let mut append = sink.into_append()?;
-    match context.describe_whole(&form, append.upload()) {
-        Ok((filename, expected, path)) => {
-            append.set_filename(filename);
-            Ok(append.commit_complete(expected, path).await?)
-        }
+    match context.describe_whole(&form, &mut append).await {
+        Ok((expected, path)) => finish(context, append.verify(expected, path).await?).await,
         Err(error) => {
             append.discard().await;
             Err(error)
@@ -50,27 +58,66 @@ pub(super) async fn whole<S: Store>(context: &Context<S>, request: Request<Reque
     }
 }
 
-impl<S: Store> Context<S> {
-    /// Checks what comes before the user, in the peer's order.
-    fn check_whole(&self, form: Form) -> Result<Form, Error> {
-        let len = form.file.as_ref().ok_or(Error::NoFile)?.len;
-        match self.settings.max_bytes {
-            Some(limit) if len > limit => Err(Error::OverLimit(limit)),
-            _ => Ok(form),
+/// Makes a verified upload complete, if the view agrees, and answers with what the view says.
+async fn finish<S: Store, V: View>(
+    context: &Context<S, V>,
+    verified: Verified<S>,
+) -> Result<Response<ResponseBody>, Error> {
+    let completion = Completion {
+        upload: verified.upload(),
+        answer: &context.describe(verified.upload()),
+        read: &|range| verified.read(range),
+        hook: context.hook(),
+    };
+    match context.view.on_completion(context.visit(), &completion).await {
+        Ok(answer) => {
+            let upload = verified.commit().await?;
+            Ok(answer.map_or_else(|| context.upload_answer(&upload), |answer| answer.map(ResponseBody::Full)))
+        }
+        Err(refusal) => {
+            verified.discard().await;
+            Err(refusal.into())
         }
     }
+}
 
-    /// The file's name, checksum and path.
-    fn describe_whole<'a>(&self, form: &'a Form, upload: &Upload) -> Result<(String, Expected<'a>, String), Error> {
-        Ok((filename(form)?, self.expected_checksum(form)?, self.complete_path(upload)))
+/// Checks what comes before the user, in the peer's order.
+fn check_whole(form: Form, limit: Option<u64>) -> Result<Form, Error> {
+    let len = form.file.as_ref().ok_or(Error::NoFile)?.len;
+    match limit {
+        Some(limit) if len > limit => Err(Error::OverLimit(limit)),
+        _ => Ok(form),
+    }
+}
+
+impl<S: Store, V: View> Context<S, V> {
+    /// Names the file and looks at it with the view's eyes; answers with its checksum and path.
+    async fn describe_whole<'a>(
+        &self,
+        form: &'a Form,
+        append: &mut Append<S>,
+    ) -> Result<(Expected<'a>, String), Error> {
+        append.set_filename(filename(form)?);
+        let expected = self.expected_checksum(form, append.upload().algorithm())?;
+        self.view.validate(self.visit(), append.upload(), &form.fields).await?;
+        Ok((expected, self.complete_path(append.upload())))
     }
 
-    /// What the form says of the file's checksum.
-    fn expected_checksum<'a>(&self, form: &'a Form) -> Result<Expected<'a>, Error> {
-        let name = self.settings.checksum.name();
-        match form.field(name) {
+    /// Has the view look at an upload that may be completed: what the service itself refuses isn't its business.
+    async fn validate_open(&self, upload: &Upload, form: &Form) -> Result<(), Error> {
+        if upload.is_complete() {
+            return Err(uploads::Error::AlreadyComplete.into());
+        }
+        Ok(self.view.validate(self.visit(), upload, &form.fields).await?)
+    }
+
+    /// What the form says of the file's checksum, in the field of the upload's algorithm.
+    fn expected_checksum<'a>(&self, form: &'a Form, algorithm: Algorithm) -> Result<Expected<'a>, Error> {
+        let check = self.view.checksum_check(self.visit());
+        match form.field(algorithm.name()) {
+            _ if check == ChecksumCheck::Never => Ok(Expected::Any),
             Some(checksum) => Ok(Expected::Checksum(checksum)),
-            None if self.settings.checksum_required => Err(Error::NoChecksum(name)),
+            None if check == ChecksumCheck::Required => Err(Error::NoChecksum(algorithm.name())),
             None => Ok(Expected::Any),
         }
     }

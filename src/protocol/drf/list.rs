@@ -2,15 +2,17 @@
 
 use futures::stream::TryStreamExt;
 use http::header::LINK;
-use http::{HeaderValue, Response, StatusCode, Uri};
+use http::{HeaderValue, Response, StatusCode};
+use serde::Serialize;
 
 use super::super::Context;
 use super::super::body::{self, ResponseBody};
 use super::super::error::Error;
-use super::{Answer, COMPLETE, INCOMPLETE};
+use super::{COMPLETE, INCOMPLETE};
 use crate::identity::Asking;
 use crate::store::Store;
 use crate::uploads::{Owner, Place, Upload};
+use crate::view::View;
 
 /// The most uploads of a page.
 const MAX_LIMIT: usize = 1_000;
@@ -24,8 +26,9 @@ struct Query {
 }
 
 /// Answers with the asking user's uploads, oldest first.
-pub(super) async fn answer<S: Store>(context: &Context<S>, uri: &Uri) -> Result<Response<ResponseBody>, Error> {
-    let query = Query::read(uri.query().unwrap_or_default())?;
+pub(super) async fn answer<S: Store, V: View>(context: &Context<S, V>) -> Result<Response<ResponseBody>, Error> {
+    let text = context.request.uri.query().unwrap_or_default();
+    let query = Query::read(text)?;
     let Some(owner) = context.owner() else {
         return Ok(body::json(StatusCode::OK, &[(); 0]));
     };
@@ -36,7 +39,7 @@ pub(super) async fn answer<S: Store>(context: &Context<S>, uri: &Uri) -> Result<
             uploads.iter().for_each(|upload| array.push(&context.describe(upload)));
             let mut response = array.into_response();
             if let Some(place) = last {
-                link_next(&mut response, &context.urls.next_page(uri.query().unwrap_or_default(), place));
+                link_next(&mut response, &context.urls.next_page(text, place));
             }
             Ok(response)
         }
@@ -45,7 +48,11 @@ pub(super) async fn answer<S: Store>(context: &Context<S>, uri: &Uri) -> Result<
 }
 
 /// All at once. The records themselves are looked at and let go one by one.
-async fn all<S: Store>(context: &Context<S>, owner: Owner<'_>, query: &Query) -> Result<Response<ResponseBody>, Error> {
+async fn all<S: Store, V: View>(
+    context: &Context<S, V>,
+    owner: Owner<'_>,
+    query: &Query,
+) -> Result<Response<ResponseBody>, Error> {
     let places = context.uploads.places(owner, query.after, usize::MAX).await?;
     let mut uploads = context.uploads.at(owner, places);
     let mut array = JsonArray::new();
@@ -72,7 +79,7 @@ impl JsonArray {
         Self(vec![b'['])
     }
 
-    fn push(&mut self, element: &Answer<'_>) {
+    fn push(&mut self, element: &impl Serialize) {
         if self.0.len() > 1 {
             self.0.push(b',');
         }
@@ -87,8 +94,8 @@ impl JsonArray {
 }
 
 /// At most `limit` uploads, and the last one's place where more may follow.
-async fn page<S: Store>(
-    context: &Context<S>,
+async fn page<S: Store, V: View>(
+    context: &Context<S, V>,
     owner: Owner<'_>,
     query: &Query,
     limit: usize,
@@ -118,7 +125,7 @@ async fn page<S: Store>(
     }
 }
 
-impl<S: Store> Context<S> {
+impl<S: Store, V: View> Context<S, V> {
     /// Whose uploads are listed; `None` for nobody's.
     fn owner(&self) -> Option<Owner<'_>> {
         match (&self.asking, self.settings.user_restricted) {

@@ -4,9 +4,9 @@ mod chunk;
 mod complete;
 mod list;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Response, StatusCode};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Context;
@@ -15,6 +15,7 @@ use super::error::Error;
 use super::form::{FileSink, Form};
 use crate::store::Store;
 use crate::uploads::{self, Upload};
+use crate::view::View;
 
 /// The longest filename, as the peer's model has it.
 const MAX_FILENAME_CHARACTERS: usize = 255;
@@ -23,79 +24,65 @@ const UPLOADS_ALLOW: &str = "GET, HEAD, POST, PUT";
 const UPLOAD_ALLOW: &str = "DELETE, GET, HEAD, POST, PUT";
 
 /// Answers a request for the list of uploads.
-pub(super) async fn answer_uploads<S: Store>(
-    context: &Context<S>,
-    method: Method,
-    request: Request<RequestBody>,
+pub(super) async fn answer_uploads<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
 ) -> Result<Response<ResponseBody>, Error> {
-    let upload = match method {
-        Method::PUT => chunk::begin(context, request).await?,
-        Method::POST => complete::whole(context, request).await?,
-        Method::GET | Method::HEAD => return list::answer(context, request.uri()).await,
-        method => return Err(Error::Method { method, allow: UPLOADS_ALLOW }),
-    };
-    Ok(context.upload_answer(&upload))
+    match context.request.method {
+        Method::PUT => Ok(context.upload_answer(&chunk::begin(context, body).await?)),
+        Method::POST => complete::whole(context, body).await,
+        Method::GET | Method::HEAD => list::answer(context).await,
+        _ => Err(context.method_error(UPLOADS_ALLOW)),
+    }
 }
 
 /// Answers a request for one upload.
-pub(super) async fn answer_upload<S: Store>(
-    context: &Context<S>,
-    method: Method,
+pub(super) async fn answer_upload<S: Store, V: View>(
+    context: &Context<S, V>,
     id: Uuid,
-    request: Request<RequestBody>,
+    body: RequestBody,
 ) -> Result<Response<ResponseBody>, Error> {
-    let upload = match method {
-        Method::PUT => chunk::go_on(context, id, request).await?,
-        Method::POST => complete::complete(context, id, request).await?,
-        Method::GET | Method::HEAD => context.find(id).await?,
-        Method::DELETE => return cancel(context, id).await,
-        method => return Err(Error::Method { method, allow: UPLOAD_ALLOW }),
-    };
-    Ok(context.upload_answer(&upload))
+    match context.request.method {
+        Method::PUT => Ok(context.upload_answer(&chunk::go_on(context, id, body).await?)),
+        Method::POST => complete::complete(context, id, body).await,
+        Method::GET | Method::HEAD => Ok(context.upload_answer(&context.find(id).await?)),
+        Method::DELETE => cancel(context, id).await,
+        _ => Err(context.method_error(UPLOAD_ALLOW)),
+    }
 }
 
-async fn cancel<S: Store>(context: &Context<S>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
+async fn cancel<S: Store, V: View>(context: &Context<S, V>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
     let upload = context.find(id).await?;
     context.uploads.delete(&upload).await?;
     Ok(body::empty(StatusCode::NO_CONTENT))
 }
 
-/// An upload as the peer's serializer has it, and `expires`, which older versions of it have.
-#[derive(Serialize)]
-struct Answer<'a> {
-    id: Uuid,
-    url: String,
-    file: Option<String>,
-    filename: &'a str,
-    offset: u64,
-    created_at: String,
-    status: u8,
-    completed_at: Option<String>,
-    user: Option<&'a str>,
-    expires: String,
-}
-
 const INCOMPLETE: u8 = 1;
 const COMPLETE: u8 = 2;
 
-impl<S: Store> Context<S> {
+impl<S: Store, V: View> Context<S, V> {
     fn upload_answer(&self, upload: &Upload) -> Response<ResponseBody> {
         body::json(StatusCode::OK, &self.describe(upload))
     }
 
-    fn describe<'a>(&self, upload: &'a Upload) -> Answer<'a> {
-        Answer {
-            id: upload.id,
-            url: self.urls.upload(upload.id),
-            file: (!upload.is_emptied()).then(|| self.urls.file(&upload.path)),
-            filename: &upload.filename,
-            offset: upload.offset(),
-            created_at: format_time(upload.created_at),
-            status: if upload.is_complete() { COMPLETE } else { INCOMPLETE },
-            completed_at: upload.completed_at.map(format_time),
-            user: upload.user.as_deref(),
-            expires: format_time(upload.expires_at(self.settings.expiration_delta)),
-        }
+    /// An upload as the peer's serializer has it, and `expires`, which older versions of it have.
+    fn describe(&self, upload: &Upload) -> Map<String, Value> {
+        let file = (!upload.is_emptied()).then(|| self.urls.file(&upload.path));
+        let fields = [
+            ("id", Value::from(upload.id.to_string())),
+            ("url", self.urls.upload(upload.id).into()),
+            ("file", file.into()),
+            ("filename", upload.filename.as_str().into()),
+            ("offset", upload.offset().into()),
+            ("created_at", format_time(upload.created_at).into()),
+            ("status", if upload.is_complete() { COMPLETE } else { INCOMPLETE }.into()),
+            ("completed_at", upload.completed_at.map(format_time).into()),
+            ("user", upload.user.as_deref().into()),
+            ("expires", format_time(upload.expires_at(self.settings.expiration_delta)).into()),
+        ];
+        let mut answer = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.view.describe(self.visit(), upload, &mut answer);
+        answer
     }
 
     /// The path of an upload's file, ending with this extension.

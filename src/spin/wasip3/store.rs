@@ -8,23 +8,19 @@ use spin_sdk::key_value;
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use super::gate;
-use crate::protocol::SetupError;
-use crate::settings::SettingError;
 use crate::store::{Keys, Store, StoreError};
 
 /// A store of the application's.
 #[derive(Clone)]
-pub(super) struct SpinStore(Rc<key_value::Store>);
+pub(in crate::spin) struct SpinStore(Rc<key_value::Store>);
 
 impl SpinStore {
-    /// Opens the store that the variable `variable` names.
-    pub(super) async fn open(variable: &'static str, label: &str) -> Result<Self, SetupError> {
+    /// Opens the store with this label; `None` where the component may not.
+    pub(in crate::spin) async fn open(label: &str) -> Result<Option<Self>, StoreError> {
         match key_value::Store::open(label).await {
-            Ok(store) => Ok(Self(Rc::new(store))),
-            Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => {
-                Err(SettingError::new(variable, "one of the component's key_value_stores in spin.toml").into())
-            }
-            Err(error) => Err(failed(&error).into()),
+            Ok(store) => Ok(Some(Self(Rc::new(store)))),
+            Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),
+            Err(error) => Err(failed(&error)),
         }
     }
 }

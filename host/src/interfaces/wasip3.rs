@@ -1,4 +1,4 @@
-//! Spin's key-value and variables interfaces, as the guest imports them.
+//! `spin:key-value@3.0.0` and `spin:variables@3.0.0`, as WASI 0.3 components import them.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -51,8 +51,7 @@ mod bindings {
     });
 }
 
-/// Makes both interfaces available to components.
-pub fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
+pub(super) fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
     kv::add_to_linker::<_, Interfaces>(linker, |state| state)?;
     variables::add_to_linker::<_, Interfaces>(linker, |state| state)
 }
@@ -82,11 +81,10 @@ impl kv::HostStoreWithStore<GuestState> for Interfaces {
     async fn open(guest: &Guest, label: String) -> wasmtime::Result<KvResult<Resource<Store>>> {
         guest.with(|mut access| {
             let state = access.get();
-            if !state.application.key_value_stores.contains(&label) {
-                return Ok(Err(kv::Error::AccessDenied));
+            match state.shared.open_store(&label) {
+                Some(store) => Ok(Ok(state.table.push(store)?)),
+                None => Ok(Err(kv::Error::AccessDenied)),
             }
-            let store = state.application.database.store(&label);
-            Ok(Ok(state.table.push(store)?))
         })
     }
 
@@ -128,7 +126,7 @@ impl variables::Host for GuestState {}
 impl variables::HostWithStore<GuestState> for Interfaces {
     async fn get(guest: &Guest, name: String) -> wasmtime::Result<Result<String, variables::Error>> {
         Ok(guest.with(|mut access| {
-            let value = access.get().application.variables.get(&name).cloned();
+            let value = access.get().shared.variables.get(&name).cloned();
             value.ok_or_else(|| variables::Error::Undefined(format!("no variable {name:?}")))
         }))
     }

@@ -1,0 +1,12 @@
+//! Spin's key-value and variables interfaces, as components import them: one file for each kind of components.
+
+mod wasip2;
+mod wasip3;
+
+use crate::guest::GuestState;
+
+/// Makes the interfaces available to components.
+pub fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
+    wasip2::add_to_linker(linker)?;
+    wasip3::add_to_linker(linker)
+}

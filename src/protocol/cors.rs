@@ -1,0 +1,79 @@
+//! Requests from pages of other origins (CORS, <https://fetch.spec.whatwg.org/#http-cors-protocol>): which are allowed,
+//! and what their scripts may read of the answers.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG,
+    LINK, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{HeaderName, Method, Request, Response};
+use tower::Layer;
+use tower::{ServiceExt, service_fn};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use super::body::{RequestBody, ResponseBody};
+use crate::settings::CorsOrigins;
+
+/// The methods that any route takes.
+const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+/// The headers of answers that a client needs, beyond those that every script may read.
+const EXPOSED: [HeaderName; 10] = [
+    ACCEPT_RANGES,
+    ALLOW,
+    CONTENT_DISPOSITION,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    ETAG,
+    LINK,
+    HeaderName::from_static("repr-digest"),
+    RETRY_AFTER,
+    WWW_AUTHENTICATE,
+];
+/// How long a browser may remember a preflight's answer: as long as the strictest of them does.
+const MAX_AGE: Duration = Duration::from_secs(7200);
+
+/// Answers a request by `answer`, as far as its origin may know. A preflight is answered right here.
+pub(super) async fn answer<F: Future<Output = Response<ResponseBody>>>(
+    origins: &CorsOrigins,
+    request: Request<RequestBody>,
+    answer: impl FnOnce(Request<RequestBody>) -> F,
+) -> Response<ResponseBody> {
+    // An `OPTIONS` that isn't a preflight is a request like others.
+    let is_foreign =
+        request.method() != Method::OPTIONS || request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let Some(layer) = layer(origins).filter(|_| is_foreign) else {
+        return answer(request).await;
+    };
+    let mut answer = Some(answer);
+    let service = service_fn(|request| {
+        let answered = answer.take().map(|answer| answer(request));
+        async move {
+            match answered {
+                Some(answered) => Ok::<_, Infallible>(answered.await),
+                None => Ok(Response::default()),
+            }
+        }
+    });
+    match layer.layer(service).oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn layer(origins: &CorsOrigins) -> Option<CorsLayer> {
+    let layer = CorsLayer::new()
+        .allow_methods(METHODS)
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED)
+        .max_age(MAX_AGE);
+    match origins {
+        CorsOrigins::None => None,
+        CorsOrigins::Any => Some(layer.allow_origin(AllowOrigin::any())),
+        // A proxy's login is a cookie: pages that are trusted by name may send it.
+        CorsOrigins::Listed(origins) => {
+            Some(layer.allow_origin(AllowOrigin::list(origins.iter().cloned())).allow_credentials(true))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The service described for machines, at `/openapi.json`: `document.json`, an OpenAPI 3.1 description of the service with
+//! its default settings, fitted to the settings it has.
+
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::body::{self, ResponseBody};
+use super::{Context, manage, urls};
+use crate::identity::{Auth, PROXY_SECRET_HEADER};
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::view::{ChecksumCheck, View};
+
+/// The path of the description.
+pub(super) const PATH: &str = "openapi.json";
+
+const DOCUMENT: &str = include_str!("document.json");
+/// What stands in the document for the path of files.
+const FILES: &str = "/{path}";
+
+/// Answers with the description.
+pub(super) fn answer<S: Store, V: View>(context: &Context<S, V>) -> Response<ResponseBody> {
+    // The document is a constant, and the tests below read it.
+    let mut document: Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
+    let settings = &context.settings;
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    document["servers"] = json!([{"url": context.urls.base()}]);
+    fit_form(&mut document, context);
+    fit_files(&mut document, settings);
+    fit_security(&mut document, &settings.auth);
+    if settings.manage_token.is_none() {
+        remove(&mut document["paths"], &format!("/{}", manage::DELETE_EXPIRED));
+        remove(&mut document["components"]["securitySchemes"], "manageToken");
+    }
+    if settings.on_completion.is_none() {
+        for path in [format!("/{}/", urls::UPLOADS), format!("/{}/{{id}}", urls::UPLOADS)] {
+            remove(&mut document["paths"][path]["post"]["responses"], "502");
+        }
+    }
+    body::json(StatusCode::OK, &document)
+}
+
+/// Names the file part and the checksum's field as the view and the settings do.
+fn fit_form<S: Store, V: View>(document: &mut Value, context: &Context<S, V>) {
+    let file = context.view.field_name(context.visit());
+    let checksum = context.settings.checksum.name();
+    let required = context.view.checksum_check(context.visit()) == ChecksumCheck::Required;
+    let paths = &mut document["paths"];
+    let forms = [("/uploads/", "put"), ("/uploads/", "post"), ("/uploads/{id}", "put")];
+    for (path, method) in forms {
+        fit_schema(&mut paths[path][method]["requestBody"]["content"]["multipart/form-data"]["schema"], |name| {
+            match name {
+                "file" => Some((file, true)),
+                "md5" => Some((checksum, required)),
+                _ => None,
+            }
+        });
+    }
+    fit_schema(&mut document["components"]["schemas"]["Completion"], |_| Some((checksum, required)));
+}
+
+/// Renames the properties of an object's schema, and says which of them are required.
+fn fit_schema<'a>(schema: &mut Value, name_of: impl Fn(&str) -> Option<(&'a str, bool)>) {
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let was_required = schema["required"].as_array().is_some_and(|all| all.contains(&name.as_str().into()));
+        let (name, is_required) = name_of(name).unwrap_or((name, was_required));
+        properties.insert(name.to_owned(), property.clone());
+        required.extend(is_required.then(|| Value::from(name)));
+    }
+    schema["properties"] = properties.into();
+    schema["required"] = required.into();
+}
+
+/// Says where files are: a parameter for each part of the folder that depends on the time.
+fn fit_files(document: &mut Value, settings: &Settings) {
+    let Some(mut files) = remove(&mut document["paths"], FILES) else {
+        return;
+    };
+    let mut path = String::new();
+    for (index, part) in settings.upload_path.split('/').filter(|part| !part.is_empty()).enumerate() {
+        if part.contains('%') {
+            let name = format!("folder{index}");
+            path += &format!("/{{{name}}}");
+            let description = format!("A part of the upload's `file`: {part} of the time when it was created.");
+            let parameter = json!({
+                "name": name, "in": "path", "required": true, "description": description, "schema": {"type": "string"},
+            });
+            if let Some(parameters) = files["parameters"].as_array_mut() {
+                parameters.push(parameter);
+            }
+        } else {
+            path += &format!("/{part}");
+        }
+    }
+    document["paths"][path + "/{name}"] = files;
+}
+
+fn fit_security(document: &mut Value, auth: &Auth) {
+    let schemes = &mut document["components"]["securitySchemes"];
+    match auth {
+        Auth::Jwt(_) => document["security"] = json!([{"token": []}, {}]),
+        Auth::Header(rules) => {
+            remove(schemes, "token");
+            let key = |name: &str, description: &str| json!({"type": "apiKey", "in": "header", "name": name, "description": description});
+            schemes["user"] = key(rules.user_header().as_str(), "The user, set by the trusted proxy.");
+            schemes["proxy"] = key(PROXY_SECRET_HEADER, "The trusted proxy's secret.");
+            document["security"] = json!([{"user": [], "proxy": []}, {}]);
+        }
+        Auth::None => {
+            remove(schemes, "token");
+            remove_unauthorized(document);
+        }
+    }
+}
+
+/// Without users there is no 401, but for management.
+fn remove_unauthorized(document: &mut Value) {
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, path) in paths.filter(|(path, _)| path.trim_matches('/') != manage::DELETE_EXPIRED) {
+        for operation in path.as_object_mut().into_iter().flatten().map(|(_, operation)| operation) {
+            if let Some(responses) = operation.get_mut("responses") {
+                remove(responses, "401");
+            }
+        }
+    }
+}
+
+fn remove(object: &mut Value, name: &str) -> Option<Value> {
+    object.as_object_mut()?.shift_remove(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_can_be_read() {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+        assert!(document["paths"][FILES].is_object());
+        assert_eq!(document["openapi"], "3.1.0");
+    }
+}

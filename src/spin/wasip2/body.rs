@@ -1,0 +1,80 @@
+//! Spin's requests as the service's, and the service's responses as Spin's.
+
+use bytes::Bytes;
+use futures::sink::SinkExt;
+use futures::stream::{self, StreamExt};
+use http::uri::InvalidUri;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use send_wrapper::SendWrapper;
+use spin_sdk::http::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam};
+
+use crate::protocol::{BodyError, RequestBody, ResponseBody};
+
+/// Bytes that are handed to the host at a time.
+const PIECE: usize = 256 * 1024;
+
+/// The request, its body in pieces as they come.
+pub(super) fn from_incoming(incoming: IncomingRequest) -> Result<Request<RequestBody>, http::Error> {
+    let uri = incoming.uri().parse().map_err(|error: InvalidUri| http::Error::from(error))?;
+    let method = Method::from_bytes(incoming.method().to_string().as_bytes())?;
+    let headers = headers(&incoming)?;
+    let pieces = incoming
+        .into_body_stream()
+        .map(|piece| piece.map(Bytes::from).map_err(|error| BodyError::CutOff(error.to_debug_string())));
+    let mut request = Request::new(SendWrapper::new(pieces).boxed());
+    *request.uri_mut() = uri;
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+fn headers(incoming: &IncomingRequest) -> Result<HeaderMap, http::Error> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in incoming.headers().entries() {
+        headers.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(&value)?);
+    }
+    Ok(headers)
+}
+
+/// What a request is answered with that even the host should have refused.
+pub(super) fn bad_request() -> Response<ResponseBody> {
+    let mut response = Response::<ResponseBody>::default();
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+}
+
+/// Sends the response, a file's bytes as they are read.
+pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam) {
+    let (head, body) = response.into_parts();
+    let headers: Vec<_> =
+        head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    let fields = Fields::from_list(&headers).unwrap_or_else(|error| {
+        eprintln!("error: a response's headers can't be sent: {error}");
+        Fields::new()
+    });
+    let outgoing = OutgoingResponse::new(fields);
+    // Any status from 100 to 999 will do.
+    let _ = outgoing.set_status_code(head.status.as_u16());
+    let mut sink = std::pin::pin!(outgoing.take_body());
+    out.set(outgoing);
+    let mut pieces = match body {
+        ResponseBody::Full(bytes) => stream::iter([Ok(bytes)]).boxed_local(),
+        ResponseBody::Reading(reading) => reading,
+    };
+    while let Some(piece) = pieces.next().await {
+        let bytes = match piece {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // The client sees a body shorter than its length; why, only the log can say.
+                eprintln!("error: a download was cut off: {error}");
+                return;
+            }
+        };
+        for piece in bytes.chunks(PIECE) {
+            // A client that is gone needs no more.
+            if sink.send(piece.to_vec()).await.is_err() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The ready-made component.
+
+// The SDK's macro exports the function by code that is unsafe.
+#![allow(unsafe_code)]
+
+use spin_sdk::http::{IncomingRequest, ResponseOutparam};
+
+use crate::view::ReadyMade;
+
+#[spin_sdk::http_component]
+async fn handle(request: IncomingRequest, response: ResponseOutparam) {
+    super::serve(ReadyMade, request, response).await;
+}

@@ -1,0 +1,36 @@
+//! Hosts that take WASI 0.2 components only, by `spin-sdk` 5.2. A fresh instance handles each request, and calls of the
+//! host wait right where they are made.
+
+mod body;
+#[cfg(feature = "component")]
+mod component;
+mod outbound;
+mod store;
+
+pub(super) use outbound::SpinOutbound;
+pub(super) use store::SpinStore;
+
+use spin_sdk::http::{IncomingRequest, ResponseOutparam};
+use spin_sdk::variables;
+
+use crate::view::View;
+
+/// Answers a request by this view: what a component's `#[http_component]` does.
+pub async fn serve<V: View>(view: V, request: IncomingRequest, response: ResponseOutparam) {
+    match body::from_incoming(request) {
+        Ok(request) => body::send(super::answer(view, request).await, response).await,
+        Err(error) => {
+            eprintln!("error: the host's request can't be read: {error}");
+            body::send(body::bad_request(), response).await;
+        }
+    }
+}
+
+/// A variable's value; `None` where the manifest leaves it out.
+pub(super) async fn read_variable(name: &str) -> Result<Option<String>, variables::Error> {
+    match variables::get(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(variables::Error::Undefined(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,123 @@
+//! Requests to other servers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::LocalBoxFuture;
+use http::{HeaderName, HeaderValue, Request, Response, Uri};
+use spin_sdk::http::{Fields, IncomingResponse, Method, OutgoingBody, OutgoingRequest, Scheme};
+use spin_sdk::wit::wasi::http0_2_0::outgoing_handler;
+use wasi::clocks::monotonic_clock::subscribe_duration;
+use wasi::io::poll::{Pollable, poll};
+use wasi::io::streams::StreamError;
+
+use crate::outbound::{Limits, Outbound, OutboundError};
+
+/// Sends requests as far as the manifest's `allowed_outbound_hosts` goes.
+pub(in crate::spin) struct SpinOutbound;
+
+/// Bytes that may be written at once without asking how many may (WASI 0.2, `blocking-write-and-flush`).
+const WRITE: usize = 4096;
+/// Bytes that are read at once.
+const READ: u64 = 16 * 1024;
+
+impl Outbound for SpinOutbound {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> LocalBoxFuture<'_, Result<Response<Bytes>, OutboundError>> {
+        // This instance has nothing else to do meanwhile.
+        Box::pin(std::future::ready(exchange(&request, limits)))
+    }
+}
+
+fn exchange(request: &Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, OutboundError> {
+    let deadline = Deadline::new(limits.timeout);
+    let outgoing = outgoing_request(request)?;
+    let body = outgoing.body().map_err(|()| failed("the request has no body"))?;
+    let answer = outgoing_handler::handle(outgoing, None).map_err(failed)?;
+    write(body, request.body())?;
+    let pollable = answer.subscribe();
+    let response = loop {
+        deadline.wait(&pollable)?;
+        if let Some(response) = answer.get() {
+            break response.map_err(|()| failed("the answer was taken twice"))?.map_err(failed)?;
+        }
+    };
+    read(&response, &deadline, limits.answer_bytes)
+}
+
+fn outgoing_request(request: &Request<Bytes>) -> Result<OutgoingRequest, OutboundError> {
+    let headers: Vec<_> =
+        request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    let outgoing = OutgoingRequest::new(Fields::from_list(&headers).map_err(failed)?);
+    let uri = request.uri();
+    let target =
+        set_target(&outgoing, uri).and_then(|()| outgoing.set_method(&Method::Other(request.method().to_string())));
+    target.map_err(|()| failed(format!("{uri} can't be called")))?;
+    Ok(outgoing)
+}
+
+fn set_target(outgoing: &OutgoingRequest, uri: &Uri) -> Result<(), ()> {
+    let scheme = if uri.scheme() == Some(&http::uri::Scheme::HTTPS) { Scheme::Https } else { Scheme::Http };
+    outgoing.set_scheme(Some(&scheme))?;
+    outgoing.set_authority(uri.authority().map(http::uri::Authority::as_str))?;
+    outgoing.set_path_with_query(uri.path_and_query().map(http::uri::PathAndQuery::as_str))
+}
+
+fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), OutboundError> {
+    let stream = body.write().map_err(|()| failed("the request's body was taken twice"))?;
+    for piece in bytes.chunks(WRITE) {
+        stream.blocking_write_and_flush(piece).map_err(failed)?;
+    }
+    drop(stream);
+    OutgoingBody::finish(body, None).map_err(failed)
+}
+
+fn read(response: &IncomingResponse, deadline: &Deadline, limit: usize) -> Result<Response<Bytes>, OutboundError> {
+    let mut answer = Response::builder().status(response.status());
+    for (name, value) in response.headers().entries() {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(failed)?;
+        answer = answer.header(name, HeaderValue::from_bytes(&value).map_err(failed)?);
+    }
+    let body = response.consume().map_err(|()| failed("the answer's body was taken twice"))?;
+    let stream = body.stream().map_err(|()| failed("the answer's body was taken twice"))?;
+    let (pollable, mut whole) = (stream.subscribe(), Vec::new());
+    loop {
+        deadline.wait(&pollable)?;
+        match stream.read(READ) {
+            Ok(piece) => whole.extend(piece),
+            Err(StreamError::Closed) => break,
+            Err(StreamError::LastOperationFailed(error)) => return Err(failed(error.to_debug_string())),
+        }
+        if whole.len() > limit {
+            return Err(failed(format!("the answer is longer than {limit} bytes")));
+        }
+    }
+    answer.body(whole.into()).map_err(failed)
+}
+
+/// A time by which all must be done.
+struct Deadline {
+    timeout: Duration,
+    timer: Pollable,
+}
+
+impl Deadline {
+    fn new(timeout: Duration) -> Self {
+        Self { timeout, timer: subscribe_duration(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)) }
+    }
+
+    /// Waits until there is something to do, or it is too late.
+    fn wait(&self, pollable: &Pollable) -> Result<(), OutboundError> {
+        match poll(&[pollable, &self.timer]).contains(&0) {
+            true => Ok(()),
+            false => Err(failed(format!("no answer within {:?}", self.timeout))),
+        }
+    }
+}
+
+fn failed(error: impl std::fmt::Display) -> OutboundError {
+    OutboundError(error.to_string())
+}

@@ -1,0 +1,52 @@
+//! Spin's key-value stores behind the port.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use spin_sdk::key_value;
+
+use crate::store::{Keys, Store, StoreError};
+
+/// A store of the application's.
+#[derive(Clone)]
+pub(in crate::spin) struct SpinStore(Rc<key_value::Store>);
+
+impl SpinStore {
+    /// Opens the store with this label; `None` where the component may not.
+    pub(in crate::spin) async fn open(label: &str) -> Result<Option<Self>, StoreError> {
+        match key_value::Store::open(label) {
+            Ok(store) => Ok(Some(Self(Rc::new(store)))),
+            Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+}
+
+impl Store for SpinStore {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.0.get(key).map_err(|error| failed(&error))?.map(Bytes::from))
+    }
+
+    async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
+        self.0.set(key, &value).map_err(|error| failed(&error))
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.0.delete(key).map_err(|error| failed(&error))
+    }
+
+    fn keys(&self) -> Keys {
+        let store = self.0.clone();
+        let all = async move { store.get_keys().map_err(|error| failed(&error)) };
+        let keys = stream::once(all).map(|all| match all {
+            Ok(keys) => stream::iter(keys.into_iter().map(Ok)).left_stream(),
+            Err(error) => stream::iter([Err(error)]).right_stream(),
+        });
+        keys.flatten().boxed_local()
+    }
+}
+
+fn failed(error: &key_value::Error) -> StoreError {
+    StoreError(error.to_string())
+}

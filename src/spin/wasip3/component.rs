@@ -1,0 +1,12 @@
+//! The ready-made component.
+
+use http::Response;
+use spin_sdk::http::Request;
+
+use super::{Body, serve};
+use crate::view::ReadyMade;
+
+#[spin_sdk::http_service]
+async fn handle(request: Request) -> Response<Body> {
+    serve(ReadyMade, request).await
+}

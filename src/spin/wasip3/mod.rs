@@ -1,0 +1,32 @@
+//! Hosts that take WASI 0.3 components, by `spin-sdk` 7.
+
+mod body;
+#[cfg(feature = "component")]
+mod component;
+mod gate;
+mod outbound;
+mod store;
+
+pub use body::Body;
+pub(super) use outbound::SpinOutbound;
+pub(super) use store::SpinStore;
+
+use http::Response;
+use spin_sdk::http::Request;
+use spin_sdk::variables;
+
+use crate::view::View;
+
+/// Answers a request by this view: what a component's `#[http_service]` does.
+pub async fn serve<V: View>(view: V, request: Request) -> Response<Body> {
+    super::answer(view, request.map(body::from_incoming)).await.map(Body::from)
+}
+
+/// A variable's value; `None` where the manifest leaves it out.
+pub(super) async fn read_variable(name: &str) -> Result<Option<String>, variables::Error> {
+    match variables::get(name).await {
+        Ok(value) => Ok(Some(value)),
+        Err(variables::Error::Undefined(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

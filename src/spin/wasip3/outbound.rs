@@ -1,0 +1,47 @@
+//! Requests to other servers.
+
+use bytes::{Bytes, BytesMut};
+use futures::future::{Either, LocalBoxFuture, select};
+use futures::stream::StreamExt;
+use http::{Request, Response};
+use spin_sdk::http::body::IncomingBodyExt;
+use spin_sdk::http::{self as spin_http, FullBody};
+use spin_sdk::time::sleep;
+
+use crate::outbound::{Limits, Outbound, OutboundError};
+
+/// Sends requests as far as the manifest's `allowed_outbound_hosts` goes.
+pub(in crate::spin) struct SpinOutbound;
+
+impl Outbound for SpinOutbound {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> LocalBoxFuture<'_, Result<Response<Bytes>, OutboundError>> {
+        Box::pin(async move {
+            let (answer, timeout) = (Box::pin(exchange(request, limits.answer_bytes)), Box::pin(sleep(limits.timeout)));
+            match select(answer, timeout).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => Err(OutboundError(format!("no answer within {:?}", limits.timeout))),
+            }
+        })
+    }
+}
+
+async fn exchange(request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, OutboundError> {
+    let response = spin_http::send(request.map(FullBody::new)).await.map_err(failed)?;
+    let (head, body) = response.into_parts();
+    let (mut pieces, mut whole) = (body.stream(), BytesMut::new());
+    while let Some(piece) = pieces.next().await {
+        whole.extend_from_slice(&piece.map_err(failed)?);
+        if whole.len() > limit {
+            return Err(OutboundError(format!("the answer is longer than {limit} bytes")));
+        }
+    }
+    Ok(Response::from_parts(head, whole.freeze()))
+}
+
+fn failed(error: impl std::fmt::Display) -> OutboundError {
+    OutboundError(error.to_string())
+}

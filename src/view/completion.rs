@@ -1,0 +1,55 @@
+//! A completion as a view sees it, right before it is final.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::{Map, Value};
+
+use super::Refusal;
+use crate::completion_hook::CompletionHook;
+use crate::uploads::{Reading, Upload};
+
+/// An upload whose file is whole and verified, and that is about to be complete.
+pub struct Completion<'a> {
+    pub(crate) upload: &'a Upload,
+    pub(crate) answer: &'a Map<String, Value>,
+    pub(crate) read: &'a dyn Fn(Range<u64>) -> Reading,
+    pub(crate) hook: Option<CompletionHook<'a>>,
+}
+
+impl Completion<'_> {
+    /// The upload as it will be.
+    pub fn upload(&self) -> &Upload {
+        self.upload
+    }
+
+    /// The answer, unless the view returns another one.
+    pub fn answer(&self) -> &Map<String, Value> {
+        self.answer
+    }
+
+    /// The file's bytes in `range`, in order, in pieces of at most `segment_size`. Downloads serve the file only when it
+    /// is complete; this reads it already.
+    pub fn read(&self, range: Range<u64>) -> Reading {
+        (self.read)(range)
+    }
+
+    /// Names the completion: the upload, and the very bytes it is completed with.
+    pub fn idempotency_key(&self) -> String {
+        let checksum = self.upload.checksum().map_or("", |checksum| &checksum.hex);
+        format!("{}-{checksum}", self.upload.id)
+    }
+
+    /// Calls the URL of the setting `on_completion_url`, and answers with its answer; `None` where none is set, or the
+    /// answer has no body.
+    ///
+    /// # Errors
+    /// The called one's refusal, or [`Refusal::Failed`].
+    pub async fn call_url(&self) -> Result<Option<Response<Bytes>>, Refusal> {
+        match &self.hook {
+            Some(hook) => hook.call(self.upload, self.answer, &self.idempotency_key()).await,
+            None => Ok(None),
+        }
+    }
+}

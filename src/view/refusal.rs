@@ -1,0 +1,29 @@
+//! How a view says no.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+/// Why a view doesn't let a request change an upload.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum Refusal {
+    /// The request is at fault: the answer has this status and body.
+    #[error("refused with {status}: {body}")]
+    Request {
+        /// A status from 400 to 499; any other is answered as a 500.
+        status: StatusCode,
+        /// The answer, in JSON.
+        body: Value,
+    },
+    /// Something that the view needs has failed. The answer is a 502, the client may try again, and the reason is for
+    /// the log alone.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Refusal {
+    /// A refusal with `detail` to tell the client what to do about it.
+    pub fn new(status: StatusCode, detail: &str) -> Self {
+        Self::Request { status, body: json!({"detail": detail}) }
+    }
+}
