@@ -234,7 +234,45 @@ fn multipart_error(error: multer::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
+    use bytes::Bytes;
+    use futures::stream;
+
     use super::*;
+
+    struct Nowhere;
+
+    impl FileSink for Nowhere {
+        async fn write(&mut self, _: &[u8]) {}
+    }
+
+    /// multer polls twice in a row at the start: the body may come, and end, in between.
+    #[test]
+    fn a_body_may_come_as_late_as_it_likes() {
+        let form = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n";
+        let mut polls = 0;
+        let body = stream::poll_fn(move |context| {
+            polls += 1;
+            match polls {
+                1 => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                2 => Poll::Ready(Some(Ok(Bytes::from(form)))),
+                _ => Poll::Ready(None),
+            }
+        });
+        let (head, ()) = http::Request::builder()
+            .header(CONTENT_TYPE, "multipart/form-data; boundary=x")
+            .body(())
+            .unwrap()
+            .into_parts();
+        let body = CheckedBody::new(&head.headers, body.boxed(), None).unwrap();
+        let kind = FormKind { file_field: "file", may_be_raw: false };
+        let form = pollster::block_on(Form::read(&head, body, kind, &mut Nowhere)).unwrap();
+        assert_eq!(form.field("a"), Some("b"));
+    }
 
     #[test]
     fn the_name_of_a_disposition() {

@@ -5,6 +5,7 @@ mod body;
 #[cfg(feature = "component")]
 mod component;
 mod outbound;
+mod self_wake;
 mod store;
 
 pub(super) use outbound::SpinOutbound;
@@ -18,7 +19,7 @@ use crate::view::View;
 /// Answers a request by this view: what a component's `#[http_component]` does.
 pub async fn serve<V: View>(view: V, request: IncomingRequest, response: ResponseOutparam) {
     match body::from_incoming(request) {
-        Ok(request) => body::send(super::answer(view, request).await, response).await,
+        Ok(request) => self_wake::run(async { body::send(super::answer(view, request).await, response).await }).await,
         Err(error) => {
             eprintln!("error: the host's request can't be read: {error}");
             body::send(body::bad_request(), response).await;
