@@ -74,6 +74,13 @@ impl Server {
         Self::from(tempfile::tempdir().expect("a folder"), &manifest(), variables, &[])
     }
 
+    /// A server of another application of this repository, such as `examples/own-view`, which is built first.
+    pub fn of_example(folder: &str) -> Self {
+        let manifest = format!("{folder}/spin.toml");
+        run(Command::new(host()).args(["--build-only", "--from", &manifest]));
+        Self::from(tempfile::tempdir().expect("a folder"), &manifest, &[], &[])
+    }
+
     /// A server with these variables whose component may also open the key-value stores with these labels.
     pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
         let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));

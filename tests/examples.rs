@@ -1,0 +1,85 @@
+//! The applications under `examples/`: a view of one's own, and a completion hook reached by local chaining.
+
+mod support;
+
+use http::Method;
+use serde_json::json;
+use support::{Form, Server, data, server};
+
+/// A file that is an image as far as its first bytes tell.
+fn image(len: usize) -> Vec<u8> {
+    [b"\x89PNG\r\n\x1a\n".as_slice(), &data::bytes(1, len)].concat()
+}
+
+fn form(filename: &str, bytes: &[u8]) -> Form {
+    Form::new().field("filename", filename).file("image", "blob", bytes)
+}
+
+/// The examples are components of WASI 0.3: another manifest's tests have no more to say of them.
+fn not_here() -> bool {
+    server::manifest() != "spin.toml"
+}
+
+#[test]
+fn a_view_of_ones_own_changes_what_it_says() {
+    if not_here() {
+        return;
+    }
+    let server = Server::of_example("examples/own-view");
+    let (client, file) = (server.client(), image(1_000));
+    let range = format!("bytes 0-99/{}", file.len());
+
+    // The field's name, the validation, and the limit.
+    client
+        .put_form("/uploads/", &range, Form::new().field("filename", "a.png").file("file", "blob", &file[..100]))
+        .expect(400);
+    let refusal = json!({"detail": "Send a .png or a .jpg"});
+    client.put_form("/uploads/", &range, form("a.txt", &file[..100])).expect_json(422, refusal);
+    let limit = json!({"detail": "Size of file exceeds the limit (1000000 bytes)"});
+    client.put_form("/uploads/", "bytes 0-99/1000001", form("a.png", &file[..100])).expect_json(400, limit);
+    assert_eq!(server.stored(), []);
+
+    // The answer's fields.
+    let begun = client.put_form("/uploads/", &range, form("a.PNG", &file[..100])).expect(200);
+    assert_eq!(begun.text("kind"), "png");
+    assert!(begun.json().get("user").is_none());
+    let range = format!("bytes 100-{}/{}", file.len() - 1, file.len());
+    client.put_form(&begun.text("url"), &range, form("", &file[100..])).expect(200);
+
+    // The completion's answer.
+    let complete = client.complete(&begun.text("url"), &data::md5(&file)).expect(201);
+    assert_eq!(complete.json()["bytes"], file.len());
+    assert!(client.get(&complete.text("image")).expect(200).body == file);
+}
+
+#[test]
+fn a_view_of_ones_own_reads_the_file_before_it_is_complete() {
+    if not_here() {
+        return;
+    }
+    let server = Server::of_example("examples/own-view");
+    let (client, file) = (server.client(), data::bytes(1, 100));
+    let refusal = json!({"detail": "The file is not an image"});
+    let begun = client.put_form("/uploads/", "bytes 0-99/100", form("a.jpg", &file)).expect(200);
+    client.complete(&begun.text("url"), &data::md5(&file)).expect_json(422, refusal.clone());
+    assert_eq!(client.get(&begun.text("url")).expect(200).json()["status"], 1);
+    client.delete(&begun.text("url")).expect(204);
+
+    // Of a whole file that is refused, nothing stays.
+    let before = server.stored();
+    let whole = form("a.jpg", &file).field("md5", &data::md5(&file));
+    client.send_form(Method::POST, "/uploads/", &[], whole).expect_json(422, refusal);
+    assert_eq!(server.stored(), before);
+}
+
+#[test]
+fn another_component_decides_on_completions() {
+    if not_here() {
+        return;
+    }
+    let server = Server::of_example("examples/completion-hook");
+    let (client, file) = (server.client(), data::bytes(1, 1_000));
+    let answer = json!({"stored": "a.txt", "md5": data::md5(&file)});
+    client.upload_whole("a.txt", &file).expect_json(201, answer);
+    client.upload_whole("a.exe", &file).expect_json(422, json!({"detail": "No programs, please"}));
+}
