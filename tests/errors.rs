@@ -215,3 +215,14 @@ fn a_client_that_hangs_up_in_a_chunk_changes_nothing() {
     let complete = client.complete(&url, &data::md5(&file)).expect(200);
     assert!(client.get(&complete.text("file")).body == file);
 }
+
+#[test]
+fn a_part_whose_headers_never_end_is_refused() {
+    let server = Server::start();
+    let head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"";
+    let body = [head.as_bytes(), "y".repeat(3_000_000).as_bytes()].concat();
+    let headers = [("Content-Type", "multipart/form-data; boundary=x"), ("Content-Range", "bytes 0-2/3")];
+    let reply = server.client().send(Method::PUT, "/uploads/", &headers, &body).expect(400);
+    assert!(reply.text("detail").starts_with("Multipart form parse error"), "{reply:?}");
+    assert_eq!(server.stored(), []);
+}

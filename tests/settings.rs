@@ -94,3 +94,21 @@ fn an_upload_expires_when_its_settings_say() {
         assert_eq!(time("expires").duration_since(time("created_at")).as_secs(), seconds);
     }
 }
+
+/// Spin has no way to share parts of a manifest, so all that isn't about the component's kind is there twice.
+#[test]
+fn both_manifests_say_the_same() {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(support::server::root().join(name)).unwrap();
+        let differs = |line: &&str| ["#", "source = ", "command = "].iter().any(|start| line.starts_with(start));
+        text.lines().filter(|line| !differs(line)).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let manifest = read("spin.toml");
+    assert_eq!(manifest, read("spin.wasip2.toml"));
+    for name in spin_chunked_upload::settings::Settings::NAMES {
+        assert!(
+            manifest.contains(&format!("{name} = \"{{{{ {name} }}}}\"")),
+            "{name} is not a variable of the component"
+        );
+    }
+}

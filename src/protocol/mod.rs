@@ -115,7 +115,11 @@ impl<S: Store, V: View> Service<S, V> {
         if matches!(route, Route::DeleteExpired) {
             return manage::delete_expired(&self.settings, &self.uploads, &request).await;
         }
-        let asking = self.settings.auth.identify(request.headers())?;
+        let asking = match route {
+            // These are for everybody, and least of all for who has yet to learn how to log in.
+            Route::Welcome | Route::OpenApi => Asking::Nobody,
+            _ => self.settings.auth.identify(request.headers())?,
+        };
         let (request, body) = request.into_parts();
         let Self { settings, uploads, view, outbound } = self;
         let context = Context { settings, uploads, view, outbound, urls, asking, request };

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::server::root;
-use crate::support::{Client, Form, Reply, Server};
+use crate::support::{Client, Form, Reply, Server, python};
 
 const SECRET: &str = "of the tests";
 const UUID_LEN: usize = 36;
@@ -319,7 +318,7 @@ struct Peer {
 impl Peer {
     fn start(expiration: u32, max_bytes: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = Command::new(python().join("gunicorn"))
+        let mut process = Command::new(python::environment("peer").join("gunicorn"))
             .args(["--preload", "--workers", "2", "--bind", "127.0.0.1:0", "peer:application"])
             .current_dir(root().join("tests/peer"))
             .env("PEER_FOLDER", folder.path())
@@ -347,28 +346,4 @@ impl Drop for Peer {
         let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.process.id())]).status();
         let _ = self.process.wait();
     }
-}
-
-/// The programs of the peer's virtual environment, which is made where it is missing.
-fn python() -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER
-        .get_or_init(|| {
-            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-            let (folder, requirements) = (target.join("peer"), root().join("tests/peer/requirements.txt"));
-            let wanted = std::fs::read(&requirements).unwrap();
-            let installed = folder.join("installed.txt");
-            if std::fs::read(&installed).ok().as_ref() != Some(&wanted) {
-                run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder));
-                run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "-r"]).arg(&requirements));
-                std::fs::write(&installed, &wanted).unwrap();
-            }
-            folder.join("bin")
-        })
-        .clone()
-}
-
-fn run(command: &mut Command) {
-    let status = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(status.success(), "{command:?} failed");
 }

@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod data;
+pub mod python;
 pub mod server;
 
 pub use client::{Client, Form, Reply};

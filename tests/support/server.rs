@@ -49,7 +49,8 @@ pub fn host() -> &'static Path {
     })
 }
 
-fn run(command: &mut Command) {
+/// Runs a program in the repository's root; fails where it does.
+pub fn run(command: &mut Command) {
     let status = command.current_dir(root()).status().expect("the command starts");
     assert!(status.success(), "{command:?} failed: {status}");
 }
@@ -165,7 +166,8 @@ impl Server {
             .expect("the record is written");
     }
 
-    fn database(&self) -> rusqlite::Connection {
+    /// The store's database itself.
+    pub fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.state.path().join(DATABASE)).expect("the database")
     }
 
