@@ -25,7 +25,7 @@ type Writes = FuturesUnordered<LocalBoxFuture<'static, Result<(), StoreError>>>;
 pub struct Append<S> {
     pub(super) uploads: Uploads<S>,
     /// The upload as it stands in the store; `None` where it is new.
-    stored: Option<Upload>,
+    pub(super) stored: Option<Upload>,
     /// The upload as it is to be: so far without the new bytes.
     upload: Upload,
     /// Whether a new upload is to be on a list.
@@ -240,7 +240,7 @@ impl<S: Store> Uploads<S> {
     }
 
     /// Looks whether the upload still is what it was when the request began.
-    async fn check_unmoved(&self, stored: Option<&Upload>) -> Result<(), Error> {
+    pub(super) async fn check_unmoved(&self, stored: Option<&Upload>) -> Result<(), Error> {
         let Some(stored) = stored else {
             return Ok(());
         };

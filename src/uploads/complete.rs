@@ -28,6 +28,9 @@ pub enum Expected<'a> {
 /// dropped instead stays as it was, but for new bytes: these need [`discard`](Self::discard).
 pub struct Verified<S> {
     uploads: Uploads<S>,
+    /// The upload as it stands in the store; `None` where it is new.
+    stored: Option<Upload>,
+    /// The upload as it will be.
     upload: Upload,
     /// The bytes that came with the same request, and aren't part of the upload yet.
     append: Option<Append<S>>,
@@ -41,8 +44,9 @@ impl<S: Store> Uploads<S> {
     /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::Incomplete`] where
     /// bytes are missing; [`Error::ChecksumMismatch`]. In each case the upload stays as it was.
     pub fn verify(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Verified<S>, Error> {
+        let stored = Some(upload.clone());
         let upload = self.verified(upload, expected, path)?;
-        Ok(Verified { uploads: self.clone(), upload, append: None, deadline: None })
+        Ok(Verified { uploads: self.clone(), stored, upload, append: None, deadline: None })
     }
 
     /// Verifies the upload and completes it.
@@ -85,7 +89,13 @@ impl<S: Store> Append<S> {
             Err(error) => Err(error),
         };
         match verified {
-            Ok(upload) => Ok(Verified { uploads: self.uploads.clone(), upload, append: Some(self), deadline: None }),
+            Ok(upload) => Ok(Verified {
+                uploads: self.uploads.clone(),
+                stored: self.stored.clone(),
+                upload,
+                append: Some(self),
+                deadline: None,
+            }),
             Err(error) => {
                 self.discard().await;
                 Err(error)
@@ -112,12 +122,16 @@ impl<S: Store> Verified<S> {
 
     /// Completes the upload.
     ///
+    /// The upload is looked at again right before: since it was found, somebody may have decided on the completion at
+    /// length, and others may have completed the upload with other bytes.
+    ///
     /// # Errors
+    /// [`Error::AlreadyComplete`], [`Error::NotFound`] or [`Error::OffsetMismatch`] where another request was faster;
     /// [`Error::Expired`] where that took too long; [`Error::TooLate`] after twelve hours; the upload stays as it was
     /// then. [`Error::Store`] leaves open whether it is complete.
     pub async fn commit(self) -> Result<Upload, Error> {
-        let record = self.check_in_time().and_then(|()| self.upload.to_json());
-        match record {
+        let unmoved = self.uploads.check_unmoved(self.stored.as_ref()).await;
+        match unmoved.and_then(|()| self.check_in_time()).and_then(|()| self.upload.to_json()) {
             Ok(record) => {
                 self.uploads.records.set(&keys::complete(self.upload.id), record.into()).await?;
                 Ok(self.upload)

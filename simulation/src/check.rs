@@ -1,0 +1,101 @@
+//! The contract, looked at after a history: what was acknowledged holds, nothing that is named is missing, and a sweep
+//! leaves only what uploads consist of.
+
+use std::collections::BTreeSet;
+
+use futures::TryStreamExt;
+use jiff::SignedDuration;
+use md5::{Digest, Md5};
+use spin_chunked_upload::uploads::{Error, Expected, Upload};
+use uuid::Uuid;
+
+use crate::client::{Client, Completion};
+
+/// Two tries to complete one upload with different bytes, both under way at once, can both be told that they succeeded:
+/// without compare-and-swap, no store can tell which was first. That excuses a try only for as long as the other's
+/// last look at the upload and its write take: two of the longest latencies, one more for a write that takes effect
+/// late, and the age of a stale value.
+const RACE: SignedDuration = SignedDuration::from_secs(18);
+
+type Checked = Result<(), String>;
+
+/// Checks an upload while others may still be open.
+pub async fn upload(client: &Client, id: Uuid, single_writer: bool) -> Checked {
+    let (tries, was_deleted, offset) = {
+        let told = client.told.borrow();
+        let tries = told.completions.get(&id).cloned().unwrap_or_default();
+        (tries, told.deleted.contains(&id), told.offsets.get(&id).copied().unwrap_or_default())
+    };
+    let is_complete = tries.iter().any(|completion| completion.acknowledged.is_some());
+    let uploads = client.request();
+    let found = match uploads.find(id).await {
+        Ok(found) => found,
+        Err(Error::NotFound) if was_deleted || !is_complete => return Ok(()),
+        Err(error) => return Err(format!("{id}: {error}, and it was acknowledged as complete: {is_complete}")),
+    };
+    if found.is_emptied() && !is_complete {
+        return Ok(());
+    }
+    let bytes = read(client, &found).await.map_err(|error| format!("{id} can't be read: {error}"))?;
+    if bytes.len() as u64 != found.offset() {
+        return Err(format!("{id} says that it has {} bytes, and has {}", found.offset(), bytes.len()));
+    }
+    let checksum = hex::encode(Md5::digest(&bytes));
+    if found.is_complete() {
+        let said = found.checksum().map(|checksum| checksum.hex.as_str()).unwrap_or_default();
+        if said != checksum {
+            return Err(format!("{id} is complete with other bytes than were verified"));
+        }
+        return check_acknowledged(id, &tries, &checksum);
+    }
+    if is_complete {
+        return Err(format!("{id} was acknowledged as complete, and is open"));
+    }
+    if single_writer && found.offset() < offset {
+        return Err(format!("{id} was acknowledged up to {offset}, and stands at {}", found.offset()));
+    }
+    // The running checksum is that of the very bytes.
+    match uploads.verify(found, Expected::Checksum(&checksum), String::new()) {
+        Ok(_) | Err(Error::Incomplete { .. }) => Ok(()),
+        Err(error) => Err(format!("{id} has another running checksum than its bytes: {error}")),
+    }
+}
+
+/// Each acknowledged completion is the one that is served, or one that another raced.
+fn check_acknowledged(id: Uuid, tries: &[Completion], served: &str) -> Checked {
+    for (index, completion) in tries.iter().enumerate() {
+        let (Some(checksum), Some(ended_at)) = (&completion.acknowledged, completion.ended_at) else {
+            continue;
+        };
+        let races = |(other, rival): (usize, &Completion)| {
+            other != index
+                && rival.ended_at.is_none_or(|rival| rival >= ended_at && rival.duration_since(ended_at) <= RACE)
+        };
+        if checksum != served && !tries.iter().enumerate().any(races) {
+            return Err(format!("{id} was acknowledged with the checksum {checksum}, and {served} is served"));
+        }
+    }
+    Ok(())
+}
+
+async fn read(client: &Client, upload: &Upload) -> Result<Vec<u8>, Error> {
+    let pieces: Vec<_> = client.request().read(upload, 0..upload.offset()).try_collect().await?;
+    Ok(pieces.concat())
+}
+
+/// Checks that the keys that a last sweep has left are those of complete uploads.
+pub async fn leftovers(client: &Client, keys: Vec<String>) -> Checked {
+    let mut kept = BTreeSet::new();
+    for key in keys {
+        let id = key.split('/').find_map(|part| Uuid::try_parse(part.get(part.len().checked_sub(36)?..)?).ok());
+        let Some(id) = id else {
+            return Err(format!("{key} is left"));
+        };
+        match client.request().find(id).await {
+            Ok(upload) if upload.is_complete() => drop(kept.insert(key)),
+            Ok(upload) if upload.is_emptied() && !key.starts_with("data/") && !key.starts_with("page/") => {}
+            _ => return Err(format!("{key} is left of an upload that isn't complete")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! What clients do: chunks, equal or different, in sizes of their own, completions, cancels, downloads and sweeps.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use futures::TryStreamExt;
+use jiff::{SignedDuration, Timestamp};
+use md5::{Digest, Md5};
+use spin_chunked_upload::uploads::{Algorithm, Attempt, Error, Expected, NewUpload, Sweep, Upload, Uploads};
+use uuid::Uuid;
+
+use crate::bug::Bug;
+use crate::clock;
+use crate::store::SimStore;
+
+/// How long after its creation an upload expires.
+pub const EXPIRATION: SignedDuration = SignedDuration::from_hours(20);
+/// The longest file, in bytes.
+const LONGEST: usize = 60;
+
+/// What clients have been told, and have tried: the contract is about this.
+#[derive(Default)]
+pub struct Told {
+    /// The uploads there are.
+    pub uploads: Vec<Uuid>,
+    /// The tries to complete each upload.
+    pub completions: BTreeMap<Uuid, Vec<Completion>>,
+    /// The uploads that somebody has tried to delete.
+    pub deleted: BTreeSet<Uuid>,
+    /// The highest offset that was acknowledged of an upload.
+    pub offsets: BTreeMap<Uuid, u64>,
+    /// A promise that was broken on the way.
+    pub broken: Option<String>,
+    /// How many acknowledgements there were.
+    pub chunks: u64,
+}
+
+/// A try to complete an upload.
+#[derive(Clone, Debug, Default)]
+pub struct Completion {
+    /// When it was over, or its process lost; `None` while it goes on.
+    pub ended_at: Option<Timestamp>,
+    /// The checksum that it was acknowledged with.
+    pub acknowledged: Option<String>,
+}
+
+/// Writes down the end of a try, also where its process is lost.
+struct Trying {
+    told: Rc<RefCell<Told>>,
+    id: Uuid,
+    index: usize,
+}
+
+impl Trying {
+    fn begin(told: &Rc<RefCell<Told>>, id: Uuid) -> Self {
+        let index = {
+            let mut told = told.borrow_mut();
+            let tries = told.completions.entry(id).or_default();
+            tries.push(Completion::default());
+            tries.len() - 1
+        };
+        Self { told: told.clone(), id, index }
+    }
+
+    fn with(&self, change: impl FnOnce(&mut Completion)) {
+        if let Some(tries) = self.told.borrow_mut().completions.get_mut(&self.id) {
+            change(&mut tries[self.index]);
+        }
+    }
+}
+
+impl Drop for Trying {
+    fn drop(&mut self) {
+        self.with(|completion| completion.ended_at = Some(clock::now()));
+    }
+}
+
+/// A client.
+#[derive(Clone)]
+pub struct Client {
+    pub store: SimStore,
+    pub told: Rc<RefCell<Told>>,
+    pub random: Rc<RefCell<fastrand::Rng>>,
+    pub bug: Option<Bug>,
+}
+
+type Tried = Result<(), Error>;
+
+impl Client {
+    /// Does so many things, one after the other.
+    pub async fn run(self, actions: usize) {
+        for _ in 0..actions {
+            let _ = self.act().await;
+        }
+    }
+
+    async fn act(&self) -> Tried {
+        let upload = self.upload();
+        match (self.below(16), upload) {
+            (0, _) | (_, None) => self.create().await,
+            (1..=7, Some(id)) => self.append(id).await,
+            (8..=11, Some(id)) => self.complete(id).await,
+            (12, Some(id)) => self.delete(id).await,
+            (13 | 14, Some(id)) => self.download(id).await,
+            (_, Some(_)) => self.sweep().await,
+        }
+    }
+
+    fn below(&self, end: usize) -> usize {
+        self.random.borrow_mut().usize(..end)
+    }
+
+    /// One of the uploads, the newest ones rather than others.
+    fn upload(&self) -> Option<Uuid> {
+        let count = self.told.borrow().uploads.len();
+        let from = count.saturating_sub(2);
+        (count > 0).then(|| self.told.borrow().uploads[from + self.below(count - from)])
+    }
+
+    /// The uploads as a new request sees them.
+    pub fn request(&self) -> Uploads<SimStore> {
+        self.request_by(clock::now)
+    }
+
+    fn request_by(&self, now: fn() -> Timestamp) -> Uploads<SimStore> {
+        let random: [u8; 10] = std::array::from_fn(|_| self.random.borrow_mut().u8(..));
+        let milliseconds = u64::try_from(now().as_millisecond()).unwrap_or_default();
+        let tag = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
+        Uploads::new(self.store.clone(), None, Attempt::new(now, tag))
+    }
+
+    async fn create(&self) -> Tried {
+        let id = uuid::Builder::from_random_bytes(std::array::from_fn(|_| self.random.borrow_mut().u8(..))).into_uuid();
+        let total = (self.below(2) == 0).then(|| 1 + self.below(LONGEST) as u64);
+        let new = NewUpload {
+            id,
+            filename: "f".to_owned(),
+            path: "f.part".to_owned(),
+            user: None,
+            total,
+            algorithm: Algorithm::Md5,
+            segment_size: 1 + u32::try_from(self.below(5)).unwrap_or_default(),
+            listed: self.below(2) == 0,
+        };
+        self.told.borrow_mut().uploads.push(id);
+        let mut append = self.request().create(new)?;
+        self.fill(&mut append, total).await?;
+        let upload = append.commit().await?;
+        self.acknowledged(&upload);
+        Ok(())
+    }
+
+    async fn append(&self, id: Uuid) -> Tried {
+        let uploads = self.request();
+        let upload = uploads.find(id).await?;
+        if upload.is_expired(clock::now(), EXPIRATION) {
+            return Ok(());
+        }
+        let (deadline, total) = (upload.expires_at(EXPIRATION), upload.total);
+        let offset = upload.offset();
+        let mut append = uploads.append(upload, offset, total)?;
+        append.set_deadline(deadline);
+        self.fill(&mut append, total.map(|total| total - offset)).await?;
+        if self.below(12) == 0 {
+            append.discard().await;
+            return Ok(());
+        }
+        let upload = append.commit().await?;
+        self.acknowledged(&upload);
+        Ok(())
+    }
+
+    /// Writes a chunk of bytes, the usual ones or others, and sometimes takes its time.
+    async fn fill(&self, append: &mut spin_chunked_upload::uploads::Append<SimStore>, left: Option<u64>) -> Tried {
+        let most = left.map_or(24, |left| left.min(24)) as usize;
+        let start = append.upload().offset();
+        let salt = if self.below(4) == 0 { self.below(250) as u8 } else { 0 };
+        // The rest at once, so that some uploads can be completed; or less.
+        let len = if self.below(3) == 0 { most } else { self.below(most + 1) };
+        let bytes: Vec<u8> =
+            (0..len).map(|index| (start as u8).wrapping_add(index as u8).wrapping_mul(31) ^ salt).collect();
+        let pauses_at = if self.below(10) == 0 { self.below(len + 1) } else { usize::MAX };
+        let (before, after) = bytes.split_at(pauses_at.min(len));
+        self.write_around_pause(append, before, after, pauses_at != usize::MAX).await
+    }
+
+    async fn write_around_pause(
+        &self,
+        append: &mut spin_chunked_upload::uploads::Append<SimStore>,
+        before: &[u8],
+        after: &[u8],
+        pauses: bool,
+    ) -> Tried {
+        append.write(before).await?;
+        if pauses {
+            self.store.pause().await;
+        }
+        append.write(after).await
+    }
+
+    fn acknowledged(&self, upload: &Upload) {
+        let mut told = self.told.borrow_mut();
+        told.chunks += 1;
+        let highest = told.offsets.entry(upload.id).or_default();
+        *highest = upload.offset().max(*highest);
+    }
+
+    async fn complete(&self, id: Uuid) -> Tried {
+        let uploads = self.request();
+        let upload = uploads.find(id).await?;
+        if upload.is_expired(clock::now(), EXPIRATION) {
+            return Ok(());
+        }
+        let trying = Trying::begin(&self.told, id);
+        let deadline = upload.expires_at(EXPIRATION);
+        let mut verified = uploads.verify(upload, Expected::Any, "f.done".to_owned())?;
+        verified.set_deadline(deadline);
+        // A view or a hook that looks at it.
+        if self.below(6) == 0 {
+            self.store.pause().await;
+        }
+        let upload = verified.commit().await?;
+        trying.with(|completion| completion.acknowledged = upload.checksum().map(|checksum| checksum.hex.clone()));
+        Ok(())
+    }
+
+    async fn delete(&self, id: Uuid) -> Tried {
+        let uploads = self.request();
+        let upload = uploads.find(id).await?;
+        self.told.borrow_mut().deleted.insert(id);
+        uploads.delete(&upload).await
+    }
+
+    /// Downloads an upload that is complete as far as the reader sees; its bytes must be those that were verified.
+    async fn download(&self, id: Uuid) -> Tried {
+        let uploads = self.request();
+        let upload = uploads.find(id).await?;
+        let Some(checksum) = upload.checksum().map(|checksum| checksum.hex.clone()) else {
+            return Ok(());
+        };
+        // A cut-off download is noticed by its reader; wrong bytes are not.
+        let pieces: Vec<_> = uploads.read(&upload, 0..upload.offset()).try_collect().await?;
+        let found = hex::encode(Md5::digest(pieces.concat()));
+        if found != checksum {
+            self.told.borrow_mut().broken = Some(format!("a download of {id} had other bytes than were verified"));
+        }
+        Ok(())
+    }
+
+    /// Sweeps to the end.
+    pub async fn sweep(&self) -> Tried {
+        let now = if self.bug == Some(Bug::NoGrace) { clock::hasty_now } else { clock::now };
+        let mut after = None;
+        loop {
+            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records: self.below(4) == 0, after };
+            let swept = self.request_by(now).sweep(sweep).await?;
+            if !swept.more {
+                return Ok(());
+            }
+            after = swept.after;
+        }
+    }
+
+    /// The hasty sweep's clock is ahead, but uploads don't expire by that: its bug is about leftovers.
+    fn sweeps_after(&self) -> SignedDuration {
+        if self.bug == Some(Bug::NoGrace) { EXPIRATION + SignedDuration::from_hours(30) } else { EXPIRATION }
+    }
+}

@@ -1,0 +1,150 @@
+//! One history: rounds of clients that race, with hours between them, and the checks after each.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+
+use futures::FutureExt;
+use jiff::SignedDuration;
+
+use crate::bug::Bug;
+use crate::client::{Client, EXPIRATION, Told};
+use crate::scheduler::{Faults, Scheduler};
+use crate::store::{SimStore, World};
+use crate::{check, clock};
+
+/// What histories have seen.
+#[derive(Default)]
+pub struct Totals {
+    steps: u64,
+    crashes: u64,
+    chunks: u64,
+    completions: usize,
+}
+
+impl Totals {
+    pub fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
+        self.crashes += other.crashes;
+        self.chunks += other.chunks;
+        self.completions += other.completions;
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { steps, crashes, chunks, completions } = self;
+        write!(
+            formatter,
+            "{steps} store operations, {crashes} lost processes, {chunks} chunks and {completions} completions acknowledged"
+        )
+    }
+}
+
+struct History {
+    scheduler: Scheduler,
+    told: Rc<RefCell<Told>>,
+    random: Rc<RefCell<fastrand::Rng>>,
+    bug: Option<Bug>,
+}
+
+/// Runs the history of a seed.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
+    clock::reset();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let clients = random.usize(1..=4);
+    let faults = Faults {
+        failures: [0, 0, 200, 40][random.usize(..4)],
+        crashes: [0, 0, 300, 60][random.usize(..4)],
+        stale: random.u8(..3) == 0,
+    };
+    if shown {
+        println!("seed {seed}: {clients} clients, {faults:?}");
+    }
+    let world = Rc::new(RefCell::new(World::new(bug)));
+    let scheduler = Scheduler::new(world, random.fork(), faults, shown);
+    let mut history = History { scheduler, told: Rc::default(), random: Rc::new(RefCell::new(random.fork())), bug };
+    for _ in 0..random.usize(2..6) {
+        for _ in 0..clients {
+            let client = history.client();
+            history.scheduler.start(client.run(random.usize(1..8)).boxed_local());
+        }
+        history.scheduler.run();
+        let one_writer = clients == 1 && !history.scheduler.overlapped;
+        history.check(one_writer && !faults.stale && faults.failures == 0 && faults.crashes == 0)?;
+        clock::advance(jump(&mut random));
+        history.scheduler.resume();
+    }
+    history.scheduler.run();
+    history.end()
+}
+
+/// How much time goes by between two rounds: seconds, about as long as an upload lasts, or longer than all graces.
+fn jump(random: &mut fastrand::Rng) -> SignedDuration {
+    let seconds = SignedDuration::from_secs(random.i64(0..60));
+    match random.u8(..6) {
+        0 | 1 => seconds,
+        2 => EXPIRATION - SignedDuration::from_secs(20) + seconds,
+        3 => EXPIRATION + seconds * 2,
+        4 => SignedDuration::from_hours(11) + SignedDuration::from_mins(random.i64(0..120)),
+        _ => SignedDuration::from_hours(25) + seconds,
+    }
+}
+
+impl History {
+    /// A client in a process of its own.
+    fn client(&self) -> Client {
+        let store = SimStore { world: self.scheduler.world.clone(), process: self.scheduler.processes.len() };
+        Client { store, told: self.told.clone(), random: self.random.clone(), bug: self.bug }
+    }
+
+    /// Lets a client do something on a store without faults, with nobody else about.
+    fn alone<T: 'static>(&mut self, action: impl AsyncFnOnce(Client) -> T + 'static) -> Result<T, String> {
+        let paused = std::mem::take(&mut self.scheduler.world.borrow_mut().pending);
+        let faults = std::mem::replace(&mut self.scheduler.faults, Faults { failures: 0, crashes: 0, stale: false });
+        let (client, result) = (self.client(), Rc::new(RefCell::new(None)));
+        let told = result.clone();
+        self.scheduler.start(async move { *told.borrow_mut() = Some(action(client).await) }.boxed_local());
+        self.scheduler.run();
+        self.scheduler.faults = faults;
+        self.scheduler.world.borrow_mut().pending = paused;
+        result.take().ok_or_else(|| "a request never ended".to_owned())
+    }
+
+    fn check(&mut self, single_writer: bool) -> Result<(), String> {
+        if let Some(broken) = self.told.borrow().broken.clone() {
+            return Err(broken);
+        }
+        let ids = self.told.borrow().uploads.clone();
+        for id in ids {
+            self.alone(async move |client| check::upload(&client, id, single_writer).await)??;
+        }
+        Ok(())
+    }
+
+    /// Sweeps when all graces are over, and once more when the marks of what was deleted then are old too.
+    fn end(mut self) -> Result<Totals, String> {
+        self.check(false)?;
+        for _ in 0..3 {
+            clock::advance(SignedDuration::from_hours(50));
+            let swept = self.alone(async move |client| client.sweep().await.is_ok())?;
+            if !swept {
+                return Err("a sweep without faults failed".to_owned());
+            }
+        }
+        self.check(false)?;
+        let keys = self.scheduler.world.borrow().keys();
+        self.alone(async move |client| check::leftovers(&client, keys).await)??;
+        let told = self.told.borrow();
+        let acknowledged = |tries: &Vec<crate::client::Completion>| tries.iter().any(|one| one.acknowledged.is_some());
+        Ok(Totals {
+            steps: self.scheduler.steps,
+            crashes: self.scheduler.crashes,
+            chunks: told.chunks,
+            completions: told.completions.values().filter(|tries| acknowledged(tries)).count(),
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The scheduler: decides, by its seed, which operation is done next and what becomes of it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+
+use futures::future::LocalBoxFuture;
+use jiff::SignedDuration;
+
+use crate::bug::Bug;
+use crate::clock;
+use crate::store::{Answer, Operation, Pending, World};
+
+/// The longest that the store takes for an operation, and that a write takes effect after it was reported failed.
+const LATENCY: SignedDuration = SignedDuration::from_secs(5);
+
+/// What may go wrong in a history.
+#[derive(Clone, Copy, Debug)]
+pub struct Faults {
+    /// One of how many operations fails; 0 for none.
+    pub failures: u32,
+    /// One of how many steps loses a process; 0 for none.
+    pub crashes: u32,
+    /// Whether reads may be stale.
+    pub stale: bool,
+}
+
+/// A client's process: what it is doing, and how to start it again.
+pub struct Process {
+    pub running: Option<LocalBoxFuture<'static, ()>>,
+}
+
+pub struct Scheduler {
+    pub world: Rc<RefCell<World>>,
+    pub random: fastrand::Rng,
+    pub faults: Faults,
+    pub processes: Vec<Process>,
+    /// Writes whose failure was reported, and that take effect all the same.
+    late: Vec<Operation>,
+    pub shown: bool,
+    pub steps: u64,
+    pub crashes: u64,
+    /// Whether requests of one round went on in the next, beside its own.
+    pub overlapped: bool,
+}
+
+impl Scheduler {
+    pub fn new(world: Rc<RefCell<World>>, random: fastrand::Rng, faults: Faults, shown: bool) -> Self {
+        Self {
+            world,
+            random,
+            faults,
+            processes: Vec::new(),
+            late: Vec::new(),
+            shown,
+            steps: 0,
+            crashes: 0,
+            overlapped: false,
+        }
+    }
+
+    /// Starts a process.
+    pub fn start(&mut self, running: LocalBoxFuture<'static, ()>) {
+        self.processes.push(Process { running: Some(running) });
+        self.poll(self.processes.len() - 1);
+    }
+
+    /// Runs until all processes are done or pause.
+    pub fn run(&mut self) {
+        loop {
+            let waiting: Vec<usize> = {
+                let world = self.world.borrow();
+                let is_due = |pending: &Pending| !matches!(pending.operation, Operation::Pause);
+                (0..world.pending.len()).filter(|index| is_due(&world.pending[*index])).collect()
+            };
+            self.apply_late(false);
+            if waiting.is_empty() {
+                // What is left of the longest latency goes by.
+                clock::advance(LATENCY);
+                self.apply_late(true);
+                return;
+            }
+            self.step(&waiting);
+        }
+    }
+
+    /// Lets those that pause go on.
+    pub fn resume(&mut self) {
+        let paused = {
+            let mut world = self.world.borrow_mut();
+            let (paused, rest) = std::mem::take(&mut world.pending)
+                .into_iter()
+                .partition::<Vec<_>, _>(|pending| matches!(pending.operation, Operation::Pause));
+            world.pending = rest;
+            paused
+        };
+        self.overlapped |= !paused.is_empty();
+        for pending in paused {
+            pending.answer(Answer::Done);
+            self.poll(pending.process);
+        }
+    }
+
+    fn step(&mut self, waiting: &[usize]) {
+        self.steps += 1;
+        if self.one_in(self.faults.crashes) {
+            let index = waiting[self.random.usize(..waiting.len())];
+            let process = self.world.borrow().pending[index].process;
+            return self.crash(process);
+        }
+        // None waits longer than the longest latency: the oldest goes first when it is due.
+        let oldest = waiting.iter().copied().min_by_key(|index| self.world.borrow().pending[*index].since);
+        let is_due =
+            |index: &usize| clock::now().duration_since(self.world.borrow().pending[*index].since) > LATENCY / 2;
+        let index = oldest.filter(is_due).unwrap_or_else(|| waiting[self.random.usize(..waiting.len())]);
+        clock::advance(SignedDuration::from_millis(self.random.i64(0..200)));
+        let pending = self.world.borrow_mut().pending.swap_remove(index);
+        let answer = self.decide(&pending);
+        self.show(&pending, &answer);
+        pending.answer(answer);
+        self.poll(pending.process);
+    }
+
+    fn decide(&mut self, pending: &Pending) -> Answer {
+        let operation = &pending.operation;
+        if self.one_in(self.faults.failures) {
+            match self.random.u8(..3) {
+                0 if operation.is_write() => self.world.borrow_mut().apply(operation),
+                1 if operation.is_write() => self.late.push(operation.clone()),
+                _ => {}
+            }
+            return Answer::Failed;
+        }
+        let is_value = matches!(operation, Operation::Set(key, _) if key.starts_with("data/"));
+        if is_value && self.world.borrow().bug == Some(Bug::EarlyCommit) {
+            self.late.push(operation.clone());
+            return Answer::Done;
+        }
+        self.world.borrow_mut().apply(operation);
+        let stale = self.faults.stale.then_some(&mut self.random);
+        self.world.borrow().read(operation, stale)
+    }
+
+    /// Loses a process: what it has asked for may be done or not, at once or later.
+    fn crash(&mut self, process: usize) {
+        self.crashes += 1;
+        if self.shown {
+            println!("{} process {process} is lost", clock::now());
+        }
+        self.processes[process].running = None;
+        let lost = {
+            let mut world = self.world.borrow_mut();
+            let (lost, rest) = std::mem::take(&mut world.pending)
+                .into_iter()
+                .partition::<Vec<_>, _>(|pending| pending.process == process);
+            world.pending = rest;
+            lost
+        };
+        // With this bug, what was acknowledged early is lost with the process.
+        if self.world.borrow().bug == Some(Bug::EarlyCommit) {
+            self.late.clear();
+        }
+        for pending in lost.into_iter().filter(|pending| pending.operation.is_write()) {
+            match self.random.u8(..3) {
+                0 => self.world.borrow_mut().apply(&pending.operation),
+                1 => self.late.push(pending.operation),
+                _ => {}
+            }
+        }
+    }
+
+    fn apply_late(&mut self, all: bool) {
+        let mut index = 0;
+        while index < self.late.len() {
+            if all || self.random.u8(..8) == 0 {
+                let operation = self.late.swap_remove(index);
+                self.world.borrow_mut().apply(&operation);
+                if self.shown {
+                    println!("{} late: {}", clock::now(), describe(&operation));
+                }
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    fn poll(&mut self, process: usize) {
+        let Some(running) = &mut self.processes[process].running else {
+            return;
+        };
+        if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            self.processes[process].running = None;
+        }
+    }
+
+    fn one_in(&mut self, chances: u32) -> bool {
+        chances > 0 && self.random.u32(..chances) == 0
+    }
+
+    fn show(&self, pending: &Pending, answer: &Answer) {
+        if self.shown {
+            let said = match answer {
+                Answer::Value(None) => "nothing".to_owned(),
+                Answer::Value(Some(value)) => format!("{} bytes", value.len()),
+                Answer::Keys(keys) => format!("{} keys", keys.len()),
+                Answer::Done => "done".to_owned(),
+                Answer::Failed => "failed".to_owned(),
+            };
+            println!("{} {}: {} -> {said}", clock::now(), pending.process, describe(&pending.operation));
+        }
+    }
+}
+
+fn describe(operation: &Operation) -> String {
+    match operation {
+        Operation::Get(key) => format!("get {key}"),
+        Operation::Set(key, value) => format!("set {key} ({} bytes)", value.len()),
+        Operation::Delete(key) => format!("delete {key}"),
+        Operation::Keys => "list".to_owned(),
+        Operation::Pause => "pause".to_owned(),
+    }
+}

@@ -1,0 +1,197 @@
+//! The simulated store: operations wait until the scheduler says what becomes of them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use jiff::{SignedDuration, Timestamp};
+use spin_chunked_upload::store::{Keys, Store, StoreError};
+
+use crate::bug::Bug;
+use crate::clock;
+
+/// How old a stale value may be.
+const STALENESS: SignedDuration = SignedDuration::from_secs(3);
+
+/// An operation of the store's.
+#[derive(Clone, Debug)]
+pub enum Operation {
+    Get(String),
+    Set(String, Bytes),
+    Delete(String),
+    Keys,
+    /// None of the store's: a request that takes its time, such as one whose body is slow.
+    Pause,
+}
+
+impl Operation {
+    pub fn is_write(&self) -> bool {
+        matches!(self, Self::Set(..) | Self::Delete(_))
+    }
+}
+
+/// What the store says.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Value(Option<Bytes>),
+    Keys(Vec<String>),
+    Done,
+    Failed,
+}
+
+/// An operation that waits for the scheduler.
+pub struct Pending {
+    pub process: usize,
+    pub operation: Operation,
+    pub since: Timestamp,
+    reply: Rc<RefCell<Slot>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+}
+
+impl Pending {
+    /// Answers the operation.
+    pub fn answer(&self, answer: Answer) {
+        let mut slot = self.reply.borrow_mut();
+        slot.answer = Some(answer);
+        if let Some(waker) = slot.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// All values of a key, each with the time since when it counts; `None` where it is deleted.
+type Versions = Vec<(Timestamp, Option<Bytes>)>;
+
+/// What is stored, and what waits.
+#[derive(Default)]
+pub struct World {
+    values: BTreeMap<String, Versions>,
+    pub pending: Vec<Pending>,
+    pub bug: Option<Bug>,
+}
+
+impl World {
+    pub fn new(bug: Option<Bug>) -> Self {
+        Self { bug, ..Self::default() }
+    }
+
+    /// Does a write.
+    pub fn apply(&mut self, operation: &Operation) {
+        let (key, value) = match operation {
+            Operation::Set(key, value) => (key, Some(value.clone())),
+            Operation::Delete(key) => (key, None),
+            Operation::Get(_) | Operation::Keys | Operation::Pause => return,
+        };
+        self.values.entry(Bug::key(self.bug, key)).or_default().push((clock::now(), value));
+    }
+
+    /// What a read returns: the newest value, or one that was the newest not long ago.
+    pub fn read(&self, operation: &Operation, random: Option<&mut fastrand::Rng>) -> Answer {
+        match operation {
+            Operation::Get(key) => {
+                let versions = self.values.get(&Bug::key(self.bug, key)).map(Vec::as_slice).unwrap_or_default();
+                Answer::Value(pick(versions, random))
+            }
+            Operation::Keys => Answer::Keys(self.keys()),
+            Operation::Set(..) | Operation::Delete(_) | Operation::Pause => Answer::Done,
+        }
+    }
+
+    /// All keys that have a value now.
+    pub fn keys(&self) -> Vec<String> {
+        let has_value = |versions: &Versions| versions.last().is_some_and(|(_, value)| value.is_some());
+        self.values.iter().filter(|(_, versions)| has_value(versions)).map(|(key, _)| key.clone()).collect()
+    }
+}
+
+fn pick(versions: &[(Timestamp, Option<Bytes>)], random: Option<&mut fastrand::Rng>) -> Option<Bytes> {
+    let newest = versions.len().checked_sub(1)?;
+    let Some(random) = random else {
+        return versions[newest].1.clone();
+    };
+    // A version may be returned while the one that replaced it is younger than the bound.
+    let horizon = clock::now() - STALENESS;
+    let oldest = versions.iter().position(|(since, _)| *since > horizon).unwrap_or(newest + 1);
+    match random.usize(oldest..=newest + 1) {
+        // Before the first version there was nothing.
+        0 => None,
+        index => versions[index - 1].1.clone(),
+    }
+}
+
+/// A process's handle of the store.
+#[derive(Clone)]
+pub struct SimStore {
+    pub world: Rc<RefCell<World>>,
+    pub process: usize,
+}
+
+impl SimStore {
+    async fn ask(&self, operation: Operation) -> Answer {
+        let reply = Rc::<RefCell<Slot>>::default();
+        let pending = Pending { process: self.process, operation, since: clock::now(), reply: reply.clone() };
+        self.world.borrow_mut().pending.push(pending);
+        poll_fn(|context| {
+            let mut slot = reply.borrow_mut();
+            match slot.answer.take() {
+                Some(answer) => Poll::Ready(answer),
+                None => {
+                    slot.waker = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits, maybe for hours.
+    pub async fn pause(&self) {
+        self.ask(Operation::Pause).await;
+    }
+}
+
+impl Store for SimStore {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
+        match self.ask(Operation::Get(key.to_owned())).await {
+            Answer::Value(value) => Ok(value),
+            _ => Err(failed()),
+        }
+    }
+
+    async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
+        done(self.ask(Operation::Set(key.to_owned(), value)).await)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        done(self.ask(Operation::Delete(key.to_owned())).await)
+    }
+
+    fn keys(&self) -> Keys {
+        let store = self.clone();
+        let listing = stream::once(async move { store.ask(Operation::Keys).await });
+        let keys = listing.flat_map(|answer| {
+            stream::iter(match answer {
+                Answer::Keys(keys) => keys.into_iter().map(Ok).collect(),
+                _ => vec![Err(failed())],
+            })
+        });
+        keys.boxed_local()
+    }
+}
+
+fn done(answer: Answer) -> Result<(), StoreError> {
+    if matches!(answer, Answer::Done) { Ok(()) } else { Err(failed()) }
+}
+
+fn failed() -> StoreError {
+    StoreError("simulated".to_owned())
+}
