@@ -113,7 +113,7 @@ fn a_chunk_costs_the_same_however_large_the_file_is() {
     store.take_calls();
     let answer = complete(&store, &path, &data::md5(&file));
     let completion = cost(&store.take_calls());
-    assert_eq!((completion.gets, completion.values, completion.other_sets, completion.deletes), (3, 0, 1, 0));
+    assert_eq!((completion.gets, completion.values, completion.other_sets, completion.deletes), (6, 0, 1, 0));
 
     let download = Request::get(answer["file"].as_str().unwrap()).body(Vec::new()).unwrap();
     let (status, body) = send(&store, download);
@@ -138,7 +138,7 @@ fn a_completion_costs_what_it_costs_for_one_chunk() {
     store.take_calls();
     complete(&store, &answer["url"].as_str().unwrap().replace("http://localhost", ""), &data::md5(&file));
     let completion = cost(&store.take_calls());
-    assert_eq!((completion.gets, completion.values, completion.other_sets, completion.deletes), (3, 0, 1, 0));
+    assert_eq!((completion.gets, completion.values, completion.other_sets, completion.deletes), (6, 0, 1, 0));
 }
 
 #[test]

@@ -20,12 +20,20 @@ fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
 }
 
 fn create(store: &WatchedStore, total: usize, segment_size: u32) -> Append<WatchedStore> {
+    create_of(store, Some(total as u64), segment_size)
+}
+
+fn create_without_total(store: &WatchedStore, segment_size: u32) -> Append<WatchedStore> {
+    create_of(store, None, segment_size)
+}
+
+fn create_of(store: &WatchedStore, total: Option<u64>, segment_size: u32) -> Append<WatchedStore> {
     let new = NewUpload {
         id: Uuid::new_v4(),
         filename: "f".to_owned(),
         path: "f.part".to_owned(),
         user: None,
-        total: Some(total as u64),
+        total,
         algorithm: Algorithm::Md5,
         segment_size,
         listed: true,
@@ -168,9 +176,33 @@ fn a_late_record_reopens_neither_a_complete_nor_a_deleted_upload() {
         under_way.write(&file).await.unwrap();
         let id_under_way = under_way.commit().await.unwrap().id;
         let stale = request(&store).find(id_under_way).await.unwrap();
-        request(&store).delete(&stale).await.unwrap();
-        complete(&store, stale, &data::md5(&file)).await.unwrap();
+        let upload = complete(&store, stale.clone(), &data::md5(&file)).await.unwrap();
+        let record = format!("upload/{id_under_way}/complete");
+        let late = store.inner.snapshot()[&record].clone();
+        request(&store).delete(&upload).await.unwrap();
+        assert!(matches!(complete(&store, stale, &data::md5(&file)).await, Err(Error::NotFound)));
+        spin_chunked_upload::store::Store::set(&store, &record, late).await.unwrap();
         assert!(matches!(request(&store).find(id_under_way).await, Err(Error::NotFound)));
+    });
+}
+
+/// Somebody may look at a verified upload for long before it is final: a completion with other bytes that has been
+/// acknowledged meanwhile stands.
+#[test]
+fn of_two_completions_the_one_that_is_acknowledged_first_stands() {
+    let (store, file) = (WatchedStore::default(), data::bytes(7, 500));
+    block_on(async {
+        let mut first = create_without_total(&store, 100);
+        first.write(&file[..200]).await.unwrap();
+        let id = first.commit().await.unwrap().id;
+        let slow = request(&store)
+            .verify(request(&store).find(id).await.unwrap(), Expected::Any, "f.done".to_owned())
+            .unwrap();
+        append(&store, id, 200, &file[200..]).await.unwrap();
+        complete(&store, request(&store).find(id).await.unwrap(), &data::md5(&file)).await.unwrap();
+        assert!(matches!(slow.commit().await, Err(Error::AlreadyComplete)));
+        let upload = request(&store).find(id).await.unwrap();
+        assert!(read(&store, &upload, 0, 500).await.unwrap() == file);
     });
 }
 

@@ -148,3 +148,31 @@ impl History {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn the_contract_holds() {
+        for seed in 0..2_000 {
+            run(seed, None, false).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
+        }
+    }
+
+    /// A checker that finds nothing proves nothing.
+    #[test]
+    fn each_deliberate_bug_is_caught() {
+        for bug in Bug::value_variants() {
+            assert!((0..1_000).any(|seed| run(seed, Some(*bug), false).is_err()), "{bug:?} was not caught");
+        }
+    }
+
+    #[test]
+    fn a_seed_is_the_same_history_each_time() {
+        let steps = || run(42, None, false).map(|totals| totals.steps).unwrap();
+        assert_eq!(steps(), steps());
+    }
+}

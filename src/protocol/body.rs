@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -21,6 +21,9 @@ pub enum BodyError {
     /// It is longer than the limit, in bytes.
     #[error("The request's body exceeds the limit ({0} bytes)")]
     TooLong(u64),
+    /// What stands between the parts of a form goes on and on: the limit, in bytes.
+    #[error("The headers of a part of the form exceed the limit ({0} bytes)")]
+    LongPartHead(usize),
 }
 
 /// A response's body.
@@ -35,6 +38,13 @@ impl Default for ResponseBody {
     fn default() -> Self {
         Self::Full(Bytes::new())
     }
+}
+
+/// The encoding of a request's content, if it has one: nothing here decodes any, since a short body may decode to a long
+/// one, and it is the client's own bytes that count.
+pub(super) fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim().to_owned();
+    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// A response with a JSON body.

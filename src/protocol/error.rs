@@ -1,6 +1,6 @@
 //! What goes wrong, and the answer. The words are drf-chunked-upload's wherever it has an answer.
 
-use http::header::{ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use thiserror::Error as ThisError;
@@ -71,6 +71,8 @@ pub(super) enum Error {
     UnreadableDigest(&'static str),
     #[error("Unsupported media type \"{0}\" in request.")]
     MediaType(String),
+    #[error("Unsupported content encoding \"{0}\": send the bytes as they are")]
+    ContentEncoding(String),
     #[error("Method \"{method}\" not allowed.")]
     Method { method: Method, allow: &'static str },
     #[error("Not found.")]
@@ -106,6 +108,8 @@ impl Error {
             Self::Identity(error) => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(error.challenge()));
             }
+            // RFC 9110, 15.5.16: what would have been taken.
+            Self::ContentEncoding(_) => drop(headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"))),
             Self::ManageToken => drop(headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::Range(length) => {
                 if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
@@ -126,7 +130,7 @@ impl Error {
             Self::Upload(uploads::Error::TooLate) => StatusCode::REQUEST_TIMEOUT,
             Self::Identity(_) | Self::ManageToken => StatusCode::UNAUTHORIZED,
             Self::LongFields(_) | Self::Body(BodyError::TooLong(_)) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MediaType(_) | Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NothingHere | Self::Upload(uploads::Error::NotFound) => StatusCode::NOT_FOUND,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,

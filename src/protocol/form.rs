@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use futures::stream::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -17,7 +18,7 @@ use serde_json::Value;
 use super::body::BodyError;
 use super::checked_body::CheckedBody;
 use super::error::Error;
-use super::paced_body::Paced;
+use super::paced_body::{Paced, Progress};
 use crate::view::Fields;
 
 /// The most bytes that all fields together may have, names included: they are held in memory.
@@ -118,25 +119,27 @@ impl Form {
         sink: &mut impl FileSink,
     ) -> Result<Self, Error> {
         let boundary = multer::parse_boundary(content_type).map_err(multipart_error)?;
-        let mut parts = Multipart::new(Paced::new(body), boundary);
+        let (body, progress) = Paced::new(body);
+        let mut parts = Multipart::new(body, boundary);
         let mut form = Self::default();
         while let Some(part) = parts.next_field().await.map_err(multipart_error)? {
-            match part.file_name() {
+            let part = Part { part, progress: &progress };
+            match part.part.file_name() {
                 None => form.read_field(part).await?,
-                Some(_) if part.name() == Some(file_field) => form.read_file(part, sink).await?,
-                Some(_) => skip(part).await?,
+                Some(_) if part.part.name() == Some(file_field) => form.read_file(part, sink).await?,
+                Some(_) => part.skip().await?,
             }
         }
         Ok(form)
     }
 
-    async fn read_file(&mut self, mut part: multer::Field<'_>, sink: &mut impl FileSink) -> Result<(), Error> {
+    async fn read_file(&mut self, mut part: Part<'_>, sink: &mut impl FileSink) -> Result<(), Error> {
         if self.file.is_some() {
             return Err(Error::SecondFile);
         }
-        let name = part.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
+        let name = part.part.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
         let mut len = 0;
-        while let Some(bytes) = part.chunk().await.map_err(multipart_error)? {
+        while let Some(bytes) = part.chunk().await? {
             len += bytes.len() as u64;
             sink.write(&bytes).await;
         }
@@ -144,10 +147,10 @@ impl Form {
         Ok(())
     }
 
-    async fn read_field(&mut self, mut part: multer::Field<'_>) -> Result<(), Error> {
-        let name = part.name().unwrap_or_default().to_owned();
+    async fn read_field(&mut self, mut part: Part<'_>) -> Result<(), Error> {
+        let name = part.part.name().unwrap_or_default().to_owned();
         let mut text = Vec::new();
-        while let Some(bytes) = part.chunk().await.map_err(multipart_error)? {
+        while let Some(bytes) = part.chunk().await? {
             check_length(self.fields_len + text.len() + bytes.len())?;
             text.extend_from_slice(&bytes);
         }
@@ -217,9 +220,22 @@ fn filename_of_disposition(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-async fn skip(mut part: multer::Field<'_>) -> Result<(), Error> {
-    while part.chunk().await.map_err(multipart_error)?.is_some() {}
-    Ok(())
+/// A part of a multipart form.
+struct Part<'a> {
+    part: multer::Field<'a>,
+    progress: &'a Progress,
+}
+
+impl Part<'_> {
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        self.progress.made();
+        self.part.chunk().await.map_err(multipart_error)
+    }
+
+    async fn skip(mut self) -> Result<(), Error> {
+        while self.chunk().await?.is_some() {}
+        Ok(())
+    }
 }
 
 fn multipart_error(error: multer::Error) -> Error {
@@ -236,7 +252,6 @@ fn multipart_error(error: multer::Error) -> Error {
 mod tests {
     use std::task::Poll;
 
-    use bytes::Bytes;
     use futures::stream;
 
     use super::*;

@@ -165,6 +165,11 @@ impl<S: Store, V: View> Context<S, V> {
     /// Reads the request's form, its file into `sink`.
     async fn read_form(&self, body: RequestBody, may_be_raw: bool, sink: &mut impl FileSink) -> Result<Form, Error> {
         let body = CheckedBody::new(&self.request.headers, body, self.settings.max_chunk_bytes)?;
+        if let Some(encoding) = body::content_encoding(&self.request.headers) {
+            // Read to its end: who is still sending may not listen.
+            body.finish().await?;
+            return Err(Error::ContentEncoding(encoding));
+        }
         let kind = FormKind { file_field: self.view.field_name(self.visit()), may_be_raw };
         Form::read(&self.request, body, kind, sink).await
     }

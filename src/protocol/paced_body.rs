@@ -1,6 +1,8 @@
 //! A body in steps, for a parser that takes all it can get.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,17 +16,35 @@ use super::checked_body::CheckedBody;
 ///
 /// multer takes all that it can get before it parses any of it: this bounds what that comes to. And where the first
 /// bytes come together with the end, right after multer has found nothing to read, it takes the body for empty.
+///
+/// What stands between the parts' contents it keeps until there is an end to it, which may never come: whoever reads the
+/// parts says by [`Progress`] when something came of the bytes, and the body fails where nothing does.
 pub(super) struct Paced {
     body: CheckedBody,
     handed_out: usize,
     ended: bool,
+    progress: Progress,
+}
+
+/// Counts the bytes handed out since something came of them.
+#[derive(Clone, Default)]
+pub(super) struct Progress(Arc<AtomicUsize>);
+
+impl Progress {
+    /// Says that something came of the bytes so far.
+    pub(super) fn made(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Paced {
     const LIMIT: usize = 256 * 1024;
+    /// What may be handed out without anything coming of it: some turns' worth.
+    const FRUITLESS: usize = 4 * Self::LIMIT;
 
-    pub(super) fn new(body: CheckedBody) -> Self {
-        Self { body, handed_out: 0, ended: false }
+    pub(super) fn new(body: CheckedBody) -> (Self, Progress) {
+        let progress = Progress::default();
+        (Self { body, handed_out: 0, ended: false, progress: progress.clone() }, progress)
     }
 
     fn give_turn<T>(&mut self, context: &Context<'_>) -> Poll<T> {
@@ -46,7 +66,13 @@ impl Stream for Paced {
         }
         let piece = self.body.poll_next_unpin(context);
         match &piece {
-            Poll::Ready(Some(Ok(bytes))) => self.handed_out += bytes.len(),
+            Poll::Ready(Some(Ok(bytes))) => {
+                self.handed_out += bytes.len();
+                let fruitless = self.progress.0.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+                if fruitless > Self::FRUITLESS {
+                    return Poll::Ready(Some(Err(BodyError::LongPartHead(Self::FRUITLESS))));
+                }
+            }
             Poll::Ready(None) => {
                 self.ended = true;
                 if self.handed_out > 0 {
