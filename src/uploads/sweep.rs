@@ -130,7 +130,7 @@ impl<S: Store> Uploads<S> {
         let upload = match self.find(id).await {
             Ok(upload) => upload,
             Err(Error::NotFound) if found.deleted => {
-                self.forget_deleted(id).await?;
+                self.forget_deleted(id, found.open || found.complete).await?;
                 leftovers.extend(all(found));
                 return Ok(false);
             }
@@ -150,6 +150,12 @@ impl<S: Store> Uploads<S> {
         }
         // Not those that expired only just now: a completion may have begun right before.
         if upload.is_expired(self.time() - EXPIRY_MARGIN, sweep.expiration_delta) {
+            // Another sweep may have been between the reads of its record and of the mark that it is deleted.
+            match self.check_unmoved(Some(&upload)).await {
+                Ok(()) => {}
+                Err(error @ (Error::Store(_) | Error::Damaged(_))) => return Err(error),
+                Err(_) => return Ok(false),
+            }
             if sweep.keep_records {
                 self.empty(upload).await?
             } else {
@@ -170,14 +176,18 @@ impl<S: Store> Uploads<S> {
         Ok(false)
     }
 
-    /// Removes the mark of a deleted upload when no request can be under way that it must stop.
-    async fn forget_deleted(&self, id: Uuid) -> Result<(), Error> {
+    /// Removes what is left of a deleted upload's records when no request can be under way that the mark must stop, and
+    /// the mark itself one sweep later: who has read a record right before it went must not find the mark gone.
+    async fn forget_deleted(&self, id: Uuid, has_records: bool) -> Result<(), Error> {
         let mark = self.records.get(&keys::deleted(id)).await?.unwrap_or_default();
         let deleted_at = std::str::from_utf8(&mark).ok().and_then(|text| text.parse().ok());
-        if deleted_at.is_some_and(|deleted_at| self.is_old(deleted_at)) {
-            // The mark goes last: without it, a record would count again.
+        if !deleted_at.is_some_and(|deleted_at| self.is_old(deleted_at)) {
+            return Ok(());
+        }
+        if has_records {
             self.records.delete(&keys::complete(id)).await?;
             self.records.delete(&keys::open(id)).await?;
+        } else {
             self.records.delete(&keys::deleted(id)).await?;
         }
         Ok(())

@@ -121,14 +121,24 @@ impl Client {
 
     /// Sends a request.
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        self.try_send(method, path, headers, body).expect("an answer")
+    }
+
+    /// Sends a request to a server that may be gone: the whole answer, or none.
+    pub fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Reply, ureq::Error> {
         let mut request = http::Request::builder().method(method).uri(self.url(path));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.agent.run(request.body(body).expect("a request")).expect("an answer");
-        let (head, mut body) = response.into_parts();
-        let body = body.with_config().limit(u64::MAX).read_to_vec().expect("a body");
-        Reply { status: head.status, headers: head.headers, body }
+        let (head, mut body) = self.agent.run(request.body(body)?)?.into_parts();
+        let body = body.with_config().limit(u64::MAX).read_to_vec()?;
+        Ok(Reply { status: head.status, headers: head.headers, body })
     }
 
     pub fn get(&self, path: &str) -> Reply {

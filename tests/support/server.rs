@@ -114,9 +114,22 @@ impl Server {
         Self { arguments, process, address, state }
     }
 
+    /// A server with the default settings, whose process may not write files longer than so many bytes.
+    pub fn with_file_limit(bytes: u64) -> Self {
+        let server = Self::start();
+        let rlimit = format!("--fsize={bytes}:{bytes}");
+        run(Command::new("prlimit").args(["--pid", &server.process_id().to_string(), &rlimit]));
+        server
+    }
+
     /// Kills the server where it stands (SIGKILL), and starts it anew on the same port and data.
     pub fn crash_and_restart(&mut self) {
         self.kill();
+        self.restart();
+    }
+
+    /// Starts a server that was killed anew, on the same port and data.
+    pub fn restart(&mut self) {
         (self.process, self.address) = spawn(&self.arguments, &self.address);
     }
 
@@ -139,6 +152,11 @@ impl Server {
     /// The server's process.
     pub fn process_id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The folder of its data.
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Host and port.
@@ -213,8 +231,11 @@ impl Drop for Server {
 
 fn spawn(arguments: &[String], listen: &str) -> (Child, String) {
     let host = host();
-    let mut process = Command::new(if on_spin() { Path::new("spin") } else { host })
+    // A limit on the length of files is to fail the server's writes, not to end it.
+    let mut process = Command::new("sh")
         .current_dir(root())
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(if on_spin() { Path::new("spin") } else { host })
         .args(arguments)
         .args(["--listen", listen])
         .stdin(Stdio::null())

@@ -1,0 +1,110 @@
+//! A store that fails: it is full, locked, read-only or damaged. Requests are answered with a 503 and change nothing, and
+//! the upload goes on when the store is well again.
+
+mod support;
+
+use std::io::{Seek, SeekFrom, Write};
+
+use support::{Client, Server, data, server};
+
+/// An upload that has some of the file's bytes.
+fn begun(client: &Client, file: &[u8]) -> String {
+    client.begin(file, file.len() / 2)
+}
+
+/// Checks that nothing of what was acknowledged is lost, and finishes the upload.
+fn finish(client: &Client, url: &str, file: &[u8]) {
+    let half = file.len() / 2;
+    assert_eq!(client.get(url).expect(200).json()["offset"], half);
+    client.put_chunk(url, file, half, file.len()).expect(200);
+    let complete = client.complete(url, &data::md5(file)).expect(200);
+    assert!(client.get(&complete.text("file")).expect(200).body == file);
+}
+
+fn expect_unavailable(client: &Client, url: &str, file: &[u8]) {
+    let reply = client.put_chunk(url, file, file.len() / 2, file.len()).expect(503);
+    assert_eq!(reply.header("retry-after"), "5");
+    assert_eq!(reply.text("detail"), "The server's store is not available; try again later");
+}
+
+fn log(server: &Server) -> String {
+    std::fs::read_to_string(server.state().join("logs/upload_stderr.txt")).unwrap_or_default()
+}
+
+#[test]
+fn a_full_store_takes_no_chunk_and_loses_none() {
+    let (server, file) = (Server::start(), data::bytes(1, 3_000_000));
+    let client = server.client();
+    let url = begun(&client, &file);
+    // What SQLite does at the end of the disk, it does at the end of the pages it may have. That is said of a connection
+    // alone, so a trigger says it to the server's.
+    server
+        .database()
+        .execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON spin_key_value WHEN length(NEW.value) > 100000
+             BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END",
+        )
+        .unwrap();
+    expect_unavailable(&client, &url, &file);
+    assert!(log(&server).contains("database or disk is full"), "{}", log(&server));
+    client.get(&url).expect(200);
+    server.database().execute_batch("DROP TRIGGER full").unwrap();
+    finish(&client, &url, &file);
+}
+
+#[test]
+fn a_full_disk_takes_no_chunk_and_loses_none() {
+    if server::on_spin() {
+        return;
+    }
+    let file = data::bytes(2, 3_000_000);
+    // The process may write files of 2 MB at most: for SQLite, that is a full disk.
+    let mut server = Server::with_file_limit(2_000_000);
+    let client = server.client();
+    let url = begun(&client, &file);
+    expect_unavailable(&client, &url, &file);
+    assert!(!log(&server).is_empty());
+    server.kill();
+    server.restart();
+    finish(&server.client(), &path(&url), &file);
+}
+
+#[test]
+fn a_locked_store_is_waited_for_and_told() {
+    let (server, file) = (Server::start(), data::bytes(3, 1_000));
+    let client = server.client();
+    let url = begun(&client, &file);
+    let lock = server.database();
+    lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    expect_unavailable(&client, &url, &file);
+    assert!(log(&server).contains("locked"), "{}", log(&server));
+    lock.execute_batch("ROLLBACK").unwrap();
+    finish(&client, &url, &file);
+}
+
+#[test]
+fn a_damaged_page_costs_no_other_upload() {
+    if server::on_spin() {
+        return;
+    }
+    let (mut server, file) = (Server::start(), data::bytes(4, 1_000_000));
+    let client = server.client();
+    let (kept, damaged) = (begun(&client, &file), client.upload_whole("f", &file).expect(200).text("file"));
+    server.kill();
+    // Bytes in the middle of the last upload's value: a chain of pages that ends too early.
+    let path_of_database = server.state().join("sqlite_key_value.db");
+    let length = std::fs::metadata(&path_of_database).unwrap().len();
+    let mut database = std::fs::OpenOptions::new().write(true).open(&path_of_database).unwrap();
+    database.seek(SeekFrom::Start((length - 200_000) / 4096 * 4096)).unwrap();
+    database.write_all(&[0; 4096]).unwrap();
+    server.restart();
+    let client = server.client();
+    // It can't be read, and doesn't come as anything else.
+    let cut_off = client.try_send(http::Method::GET, &path(&damaged), &[], &[]);
+    assert!(cut_off.ok().is_none_or(|reply| reply.status == 503 || reply.body == file));
+    finish(&client, &path(&kept), &file);
+}
+
+fn path(url: &str) -> String {
+    format!("/{}", url.splitn(4, '/').nth(3).unwrap())
+}
