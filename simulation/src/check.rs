@@ -14,7 +14,7 @@ use crate::client::{Client, Completion};
 /// Two tries to complete one upload with different bytes, both under way at once, can both be told that they succeeded:
 /// without compare-and-swap, no store can tell which was first. That excuses a try only for as long as the other's
 /// last look at the upload and its write take: two of the longest latencies, one more for a write that takes effect
-/// late, and the age of a stale value.
+/// late (its try may have ended by then, failed or lost), and the age of a stale value.
 const RACE: SignedDuration = SignedDuration::from_secs(18);
 
 type Checked = Result<(), String>;
@@ -68,8 +68,9 @@ fn check_acknowledged(id: Uuid, tries: &[Completion], served: &str) -> Checked {
             continue;
         };
         let races = |(other, rival): (usize, &Completion)| {
-            other != index
-                && rival.ended_at.is_none_or(|rival| rival >= ended_at && rival.duration_since(ended_at) <= RACE)
+            let after = rival.ended_at.map_or(RACE, |rival| rival.duration_since(ended_at));
+            let earliest = if rival.acknowledged.is_some() { SignedDuration::ZERO } else { -RACE };
+            other != index && (earliest..=RACE).contains(&after)
         };
         if checksum != served && !tries.iter().enumerate().any(races) {
             return Err(format!("{id} was acknowledged with the checksum {checksum}, and {served} is served"));
