@@ -31,6 +31,10 @@
 //!
 //! Of two requests racing from one offset each commits a consistent upload, and the last one stands. Both look at the
 //! record again right before they commit, so that the loser nearly always learns of it in its own answer.
+//!
+//! The same goes for completions, which look again too. Two of them with different bytes, both between that look and
+//! their write, can both be acknowledged: with reads and writes alone, no number of steps decides who is first. The
+//! simulation (`simulation/`) allows for exactly that, and finds nothing else.
 
 mod append;
 mod checksum;
