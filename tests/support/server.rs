@@ -41,7 +41,11 @@ pub fn host() -> &'static Path {
     static HOST: OnceLock<PathBuf> = OnceLock::new();
     HOST.get_or_init(|| {
         // What `cargo run --release` builds, so that nothing is built twice.
-        run(Command::new(env!("CARGO")).args(["build", "--release", "--quiet"]));
+        let mut build = Command::new(env!("CARGO"));
+        // A crate of the host's is built anew whenever these differ, and they are this test's.
+        let of_this_test = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        std::env::vars().map(|(name, _)| name).filter(of_this_test).for_each(|name| drop(build.env_remove(name)));
+        run(build.args(["build", "--release", "--quiet"]));
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         let host = target.join("release").join(format!("host{}", std::env::consts::EXE_SUFFIX));
         run(Command::new(&host).args(["--build-only", "--from", &manifest()]));
