@@ -43,8 +43,11 @@ pub fn host() -> &'static Path {
         // What `cargo run --release` builds, so that nothing is built twice.
         let mut build = Command::new(env!("CARGO"));
         // A crate of the host's is built anew whenever these differ, and they are this test's.
-        let of_this_test = |name: &String| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-        std::env::vars().map(|(name, _)| name).filter(of_this_test).for_each(|name| drop(build.env_remove(name)));
+        for (name, _) in std::env::vars() {
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(name);
+            }
+        }
         run(build.args(["build", "--release", "--quiet"]));
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
         let host = target.join("release").join(format!("host{}", std::env::consts::EXE_SUFFIX));
