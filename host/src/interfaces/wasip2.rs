@@ -1,7 +1,8 @@
 //! `fermyon:spin@2.0.0`, as WASI 0.2 components import it.
 
-use wasmtime::component::{HasData, Resource};
+use wasmtime::component::Resource;
 
+use super::Interfaces;
 use crate::guest::GuestState;
 use crate::key_value::{Answer, Store};
 use bindings::fermyon::spin::key_value as kv;
@@ -44,12 +45,6 @@ mod bindings {
 pub(super) fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
     kv::add_to_linker::<_, Interfaces>(linker, |state| state)?;
     variables::add_to_linker::<_, Interfaces>(linker, |state| state)
-}
-
-struct Interfaces;
-
-impl HasData for Interfaces {
-    type Data<'a> = &'a mut GuestState;
 }
 
 type KvResult<T> = Result<T, kv::Error>;

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
-    Accessor, Destination, FutureReader, HasData, Resource, StreamProducer, StreamReader, StreamResult, VecBuffer,
+    Accessor, Destination, FutureReader, Resource, StreamProducer, StreamReader, StreamResult, VecBuffer,
 };
 use wasmtime::error::Error;
 
+use super::Interfaces;
 use crate::guest::GuestState;
 use crate::key_value::{Answer, Store};
 use bindings::spin::key_value::key_value as kv;
@@ -54,12 +55,6 @@ mod bindings {
 pub(super) fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
     kv::add_to_linker::<_, Interfaces>(linker, |state| state)?;
     variables::add_to_linker::<_, Interfaces>(linker, |state| state)
-}
-
-struct Interfaces;
-
-impl HasData for Interfaces {
-    type Data<'a> = &'a mut GuestState;
 }
 
 type Guest = Accessor<GuestState, Interfaces>;
