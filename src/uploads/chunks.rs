@@ -13,6 +13,9 @@ use super::Error;
 /// How many entries make a page.
 const FANOUT: usize = 16;
 
+/// Levels that are enough for any file: a page of the highest stands for 16^16 chunks.
+const MAX_LEVELS: usize = 16;
+
 /// Some bytes of the file in a row: a chunk, or a page's worth of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, Uuid)", into = "(u64, Uuid)")]
@@ -71,6 +74,17 @@ impl Chunks {
         Some(page)
     }
 
+    /// What can't be right about a list that was read.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        if self.levels.len() > MAX_LEVELS {
+            return Some("its list has too many levels");
+        }
+        match len_of(self.levels.iter().flatten()) {
+            Some(_) => None,
+            None => Some("the lengths on its list can't be"),
+        }
+    }
+
     fn push_at(&mut self, level: usize, entry: Entry) {
         if self.levels.len() <= level {
             self.levels.resize(level + 1, Vec::new());
@@ -79,14 +93,27 @@ impl Chunks {
     }
 }
 
+/// How many bytes the entries have together; `None` if one has none, or all have more than a file can have.
+fn len_of<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> Option<u64> {
+    let len = entries.try_fold(0, |sum: u64, entry| sum.checked_add(entry.len).filter(|_| entry.len > 0))?;
+    i64::try_from(len).is_ok().then_some(len)
+}
+
 /// A page as it is stored.
 pub(super) fn page_to_json(page: &[Entry]) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(page).map_err(|error| Error::Damaged(format!("a page can't be written: {error}")))
 }
 
-/// A page as it was stored.
-pub(super) fn page_from_json(json: &[u8]) -> Result<Vec<Entry>, Error> {
-    serde_json::from_slice(json).map_err(|error| Error::Damaged(format!("a page can't be read: {error}")))
+/// The page that an entry stands for, as it was stored. That its entries have as many bytes as the entry says also keeps
+/// a page from being its own.
+pub(super) fn page_from_json(json: &[u8], stands_for: Entry) -> Result<Vec<Entry>, Error> {
+    let page: Vec<Entry> =
+        serde_json::from_slice(json).map_err(|error| Error::Damaged(format!("a page can't be read: {error}")))?;
+    if len_of(page.iter()) == Some(stands_for.len) {
+        Ok(page)
+    } else {
+        Err(Error::Damaged("a page is not what its list says".to_owned()))
+    }
 }
 
 #[cfg(test)]

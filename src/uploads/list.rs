@@ -124,7 +124,7 @@ impl<S: Store> Uploads<S> {
         Ok(places.into_iter().collect())
     }
 
-    /// The owner's uploads at these places, in their order; those that are gone are left out.
+    /// The owner's uploads at these places, in their order; those that are gone or damaged are left out.
     pub fn at<'a>(&self, owner: Owner<'a>, places: Vec<Place>) -> LocalBoxStream<'a, Result<Upload, Error>> {
         let uploads = self.clone();
         let lookups = stream::iter(places).map(move |place| {
@@ -133,6 +133,10 @@ impl<S: Store> Uploads<S> {
                 match uploads.find(place.id).await {
                     Ok(upload) => Ok(Some(upload).filter(|upload| owner.owns(upload))),
                     Err(Error::NotFound) => Ok(None),
+                    Err(Error::Damaged(reason)) => {
+                        eprintln!("error: the list leaves an upload out: {reason}");
+                        Ok(None)
+                    }
                     Err(error) => Err(error),
                 }
             }

@@ -140,7 +140,7 @@ impl<S: Store> Walk<S> {
             return Err(Error::Damaged(format!("{key} is missing")));
         };
         let mut steps = Vec::new();
-        for entry in chunks::page_from_json(&json)? {
+        for entry in chunks::page_from_json(&json, entry)? {
             steps.push(Step::Visit { level: level - 1, start, entry });
             start += entry.len;
         }

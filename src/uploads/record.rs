@@ -144,8 +144,29 @@ impl Upload {
     }
 
     pub(super) fn from_json(id: Uuid, json: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(json)
-            .map_err(|error| Error::Damaged(format!("the record of {id} can't be read: {error}")))
+        let upload: Self = serde_json::from_slice(json)
+            .map_err(|error| Error::Damaged(format!("the record of {id} can't be read: {error}")))?;
+        match upload.fault(id) {
+            None => Ok(upload),
+            Some(fault) => Err(Error::Damaged(format!("the record of {id} can't be right: {fault}"))),
+        }
+    }
+
+    /// What no record written here says, and the rest of this crate doesn't reckon with.
+    fn fault(&self, id: Uuid) -> Option<&'static str> {
+        let is_done = matches!(self.checksum, Progress::Done(_));
+        if self.id != id {
+            Some("it is another upload's")
+        } else if self.segment_size == 0 {
+            Some("its values have no bytes")
+        } else if self.is_complete() != is_done {
+            Some("it is complete by half")
+        } else if self.created_at.min(self.completed_at.unwrap_or(Timestamp::MAX)) < Timestamp::UNIX_EPOCH {
+            // A date before that can't be said in HTTP's headers.
+            Some("it is from before 1970")
+        } else {
+            self.chunks.fault()
+        }
     }
 }
 

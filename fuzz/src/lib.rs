@@ -1,0 +1,144 @@
+//! What the fuzz targets share: the service on a store in memory, and requests to it.
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::Value;
+use spin_chunked_upload::protocol::{ResponseBody, Service};
+use spin_chunked_upload::settings::Settings;
+use spin_chunked_upload::store::{MemoryStore, Store};
+use spin_chunked_upload::uploads::Attempt;
+
+/// The secret of the management requests.
+pub const MANAGE_TOKEN: &str = "of-the-fuzzer";
+
+/// Small, so that a chunk of some bytes has several values.
+const SEGMENT_SIZE: &str = "7";
+
+/// A service of one's own.
+#[derive(Clone, Default)]
+pub struct World {
+    /// All that outlives a request.
+    pub store: MemoryStore,
+}
+
+/// An answer, all of it.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body; `None` where it broke off.
+    pub body: Option<Vec<u8>>,
+}
+
+impl World {
+    /// A service that has these keys and values.
+    pub fn with(values: impl IntoIterator<Item = (String, Bytes)>) -> Self {
+        let world = Self::default();
+        for (key, value) in values {
+            world.put(&key, value);
+        }
+        world
+    }
+
+    /// Puts a value into the store.
+    pub fn put(&self, key: &str, value: Bytes) {
+        pollster::block_on(self.store.set(key, value)).expect("memory takes all");
+    }
+
+    /// Sends a request whose body comes in these pieces.
+    pub fn send(&self, method: Method, path: &str, headers: &[(&str, &[u8])], body: Vec<Bytes>) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://localhost{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = stream::iter(body.into_iter().map(Ok)).boxed();
+        let request = request.body(body).expect("the targets send only what HTTP can");
+        pollster::block_on(async {
+            let service = Service::new(settings(), self.store.clone(), None, Attempt::now());
+            let (head, body) = service.handle(request).await.into_parts();
+            Answer { status: head.status, headers: head.headers, body: read(body).await }
+        })
+    }
+
+    /// Sends a request without a body.
+    pub fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], Vec::new())
+    }
+
+    /// Sends bytes as a chunk, which is the request's whole body.
+    pub fn put_chunk(&self, path: &str, content_range: &[u8], bytes: &[u8]) -> Answer {
+        let headers = [("content-type", &b"application/octet-stream"[..]), ("content-range", content_range)];
+        self.send(Method::PUT, path, &headers, vec![Bytes::copy_from_slice(bytes)])
+    }
+
+    /// Completes an upload by its md5.
+    pub fn complete(&self, path: &str, md5: &str) -> Answer {
+        let headers = [("content-type", &b"application/x-www-form-urlencoded"[..])];
+        self.send(Method::POST, path, &headers, vec![Bytes::from(format!("md5={md5}"))])
+    }
+}
+
+impl Answer {
+    /// The answer, which must have this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// The answer, which must say that the request was done, or what was wrong with it, but not that the server failed.
+    #[track_caller]
+    pub fn expect_no_failure(self) -> Self {
+        assert!(self.status.is_success() || self.status.is_client_error(), "{} {}", self.status, self.text());
+        self
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(self.body.as_deref().unwrap_or_default()).expect("JSON")
+    }
+
+    /// The path of a URL in the body.
+    pub fn path(&self, field: &str) -> String {
+        let url = self.json()[field].as_str().expect("a URL").to_owned();
+        url.strip_prefix("http://localhost").expect("this service's").to_owned()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(self.body.as_deref().unwrap_or_default()).into_owned()
+    }
+}
+
+fn settings() -> Settings {
+    let value = |name: &str| match name {
+        "segment_size" => Some(SEGMENT_SIZE.to_owned()),
+        "manage_token" => Some(MANAGE_TOKEN.to_owned()),
+        "user_restricted" => Some("false".to_owned()),
+        _ => None,
+    };
+    Settings::read(value).unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn read(body: ResponseBody) -> Option<Vec<u8>> {
+    match body {
+        ResponseBody::Full(bytes) => Some(bytes.to_vec()),
+        ResponseBody::Reading(mut pieces) => {
+            let mut whole = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                whole.extend_from_slice(&piece.ok()?);
+            }
+            Some(whole)
+        }
+    }
+}
+
+/// The bytes in pieces: each is as long as the next of `lengths` says (the last is the rest).
+pub fn pieces(bytes: &[u8], lengths: &[u8]) -> Vec<Bytes> {
+    let mut rest = Bytes::copy_from_slice(bytes);
+    let mut pieces: Vec<Bytes> =
+        lengths.iter().map(|length| rest.split_to(rest.len().min(usize::from(*length)))).collect();
+    pieces.push(rest);
+    pieces
+}
