@@ -4,27 +4,16 @@ mod support;
 
 use std::io::{Read, Write};
 
-use support::{Form, Server, data, server};
+use support::{Form, Server, data};
 
 const FILE: u64 = 1 << 30;
-const ALLOWED_GROWTH: u64 = 64 << 20;
-
-/// The most memory that the process has had, in bytes (Linux).
-fn peak_memory(process_id: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process_id}/status")).ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
-}
+const ALLOWED_GROWTH_KIB: u64 = 64 << 10;
 
 #[test]
 fn a_chunk_of_a_gibibyte_needs_little_memory() {
     let server = Server::start();
-    // Spin runs its servers as children of its own; and there must be a /proc.
-    if server::on_spin() || peak_memory(server.process_id()).is_none() {
-        return;
-    }
     server.client().begin(b"abc", 1);
-    let idle = peak_memory(server.process_id()).unwrap();
+    let Some(idle) = server.peak_memory_kib() else { return };
 
     let whole = Form::new().field("filename", "f").file("file", "blob", b"|").into_body();
     let split = whole.iter().position(|byte| *byte == b'|').unwrap();
@@ -47,6 +36,6 @@ fn a_chunk_of_a_gibibyte_needs_little_memory() {
     connection.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(&format!("\"offset\":{FILE}")), "{answer}");
 
-    let growth = peak_memory(server.process_id()).unwrap() - idle;
-    assert!(growth <= ALLOWED_GROWTH, "it took {} MiB", growth >> 20);
+    let growth = server.peak_memory_kib().unwrap() - idle;
+    assert!(growth <= ALLOWED_GROWTH_KIB, "it took {} MiB", growth >> 10);
 }

@@ -161,6 +161,14 @@ impl Server {
         self.process.id()
     }
 
+    /// The most memory that the process has had; `None` where that can't be told: without a /proc, and of Spin, which
+    /// serves in a child of its own.
+    pub fn peak_memory_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).ok()?;
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).filter(|_| !on_spin())?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
     /// The folder of its data.
     pub fn state(&self) -> &Path {
         self.state.path()

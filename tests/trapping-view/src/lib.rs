@@ -1,0 +1,22 @@
+//! A view with a fault: it traps on a file of a certain name.
+
+use http::Response;
+use spin_chunked_upload::spin::{Body, serve};
+use spin_chunked_upload::uploads::Upload;
+use spin_chunked_upload::view::{Fields, Refusal, View, Visit};
+use spin_sdk::http::Request;
+use spin_sdk::http_service;
+
+#[http_service]
+async fn handle(request: Request) -> Response<Body> {
+    serve(Trapping, request).await
+}
+
+struct Trapping;
+
+impl View for Trapping {
+    async fn validate(&self, _: Visit<'_>, upload: &Upload, _: &Fields) -> Result<(), Refusal> {
+        assert_ne!(upload.filename, "trap", "as it was told");
+        Ok(())
+    }
+}
