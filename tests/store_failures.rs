@@ -4,6 +4,7 @@
 mod support;
 
 use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 
 use support::{Client, Server, data, server};
 
@@ -65,6 +66,35 @@ fn a_full_disk_takes_no_chunk_and_loses_none() {
     expect_unavailable(&client, &url, &file);
     assert!(!log(&server).is_empty());
     server.kill();
+    server.restart();
+    finish(&server.client(), &path(&url), &file);
+}
+
+#[test]
+fn a_store_that_may_only_be_read_answers_what_it_can() {
+    if server::on_spin() {
+        return;
+    }
+    let (mut server, file) = (Server::start(), data::bytes(5, 1_000));
+    let client = server.client();
+    let url = begun(&client, &file);
+    let whole = client.upload_whole("f", &file).expect(200).text("file");
+    let writable = |server: &Server, writable: bool| {
+        let database = server.state().join("sqlite_key_value.db");
+        let mode = if writable { 0o644 } else { 0o444 };
+        std::fs::set_permissions(database, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    server.kill();
+    writable(&server, false);
+    server.restart();
+    let client = server.client();
+    expect_unavailable(&client, &path(&url), &file);
+    client.upload_whole("f", &file).expect(503);
+    client.delete(&path(&url)).expect(503);
+    assert!(log(&server).contains("readonly database"), "{}", log(&server));
+    assert!(client.get(&path(&whole)).expect(200).body == file);
+    server.kill();
+    writable(&server, true);
     server.restart();
     finish(&server.client(), &path(&url), &file);
 }
