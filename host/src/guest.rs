@@ -7,6 +7,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::component_log::ComponentLog;
+use crate::instance_stats::InstanceStats;
 use crate::key_value::{Database, Store};
 use crate::outbound::{IoResult, Outbound, Sent};
 use crate::variables::Variables;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub stdout: ComponentLog,
     /// Where its error output goes.
     pub stderr: ComponentLog,
+    /// Whether to say what each instance took.
+    pub stats: bool,
 }
 
 impl Shared {
@@ -40,6 +43,8 @@ pub struct GuestState {
     pub shared: Arc<Shared>,
     /// The instance's resources.
     pub table: ResourceTable,
+    /// What the instance has taken so far.
+    pub stats: InstanceStats,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -77,6 +82,13 @@ impl GuestState {
     pub fn new(shared: Arc<Shared>) -> Self {
         let wasi = WasiCtx::builder().stdout(shared.stdout.clone()).stderr(shared.stderr.clone()).build();
         let hooks = Hooks(shared.clone());
-        Self { shared, table: ResourceTable::new(), wasi, http: WasiHttpCtx::new(), hooks }
+        Self {
+            shared,
+            table: ResourceTable::new(),
+            stats: InstanceStats::default(),
+            wasi,
+            http: WasiHttpCtx::new(),
+            hooks,
+        }
     }
 }

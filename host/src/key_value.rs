@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -34,11 +35,13 @@ enum Request {
 #[derive(Clone)]
 pub struct Database {
     requests: mpsc::Sender<Request>,
+    /// What each request waits for before it is served, as it would for a store far away.
+    latency: Duration,
 }
 
 impl Database {
-    /// Opens the database in `state_dir`, creating it if need be.
-    pub fn open(state_dir: &Path) -> Result<Self> {
+    /// Opens the database in `state_dir`, creating it if need be. Each request to it takes at least `latency`.
+    pub fn open(state_dir: &Path, latency: Duration) -> Result<Self> {
         let path = state_dir.join(FILE_NAME);
         let connection = open_connection(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let (requests, received) = mpsc::channel(WAITING_REQUESTS);
@@ -46,7 +49,7 @@ impl Database {
             .name("key-value".to_owned())
             .spawn(move || serve(&connection, received))
             .context("cannot start the key-value thread")?;
-        Ok(Self { requests })
+        Ok(Self { requests, latency })
     }
 
     /// The store with this label.
@@ -55,6 +58,9 @@ impl Database {
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
         let (reply, answer) = oneshot::channel();
         self.requests.send(request(reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?

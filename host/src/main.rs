@@ -8,6 +8,7 @@
 mod build;
 mod component_log;
 mod guest;
+mod instance_stats;
 mod interfaces;
 mod key_value;
 mod manifest;
@@ -20,10 +21,12 @@ mod variables;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use key_value::Database;
 use manifest::Manifest;
 use variables::Resolver;
 
@@ -46,6 +49,14 @@ struct Options {
     /// Set an application variable (also: SPIN_VARIABLE_NAME=value in the environment)
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variables::parse_assignment)]
     variables: Vec<(String, String)>,
+
+    /// Make each request to the key-value store take so much longer, as a store far away does
+    #[arg(long, default_value = "0ms", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    store_latency: Duration,
+
+    /// Print a line of JSON for each instance of the component that ends: how long it took to make, and its memory
+    #[arg(long)]
+    stats: bool,
 
     /// Serve what was built last, without building
     #[arg(long, conflicts_with = "build_only")]
@@ -80,7 +91,8 @@ fn run(options: &Options) -> Result<()> {
     let resolver = Resolver::new(&manifest, &options.variables)?;
     let state_dir = options.state_dir.clone().unwrap_or_else(|| manifest.folder().join(".spin"));
     create_folder(&state_dir)?;
-    let component = runtime::load(&manifest, &resolver, &state_dir)?;
+    let database = Database::open(&state_dir, options.store_latency)?;
+    let component = runtime::load(&manifest, &resolver, &state_dir, &database, options.stats)?;
     runtime.block_on(server::serve(listener, component))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
@@ -47,9 +47,15 @@ pub struct Loaded {
 }
 
 /// Loads the manifest's components, with their state in `state_dir`, and answers with the public one.
-pub fn load(manifest: &Manifest, variables: &Resolver<'_>, state_dir: &Path) -> Result<Component> {
+pub fn load(
+    manifest: &Manifest,
+    variables: &Resolver<'_>,
+    state_dir: &Path,
+    database: &Database,
+    stats: bool,
+) -> Result<Component> {
     let engine = engine().context("cannot start wasmtime")?;
-    let (database, all) = (Database::open(state_dir)?, Components::default());
+    let all = Components::default();
     let mut components = BTreeMap::new();
     for (id, entry) in &manifest.components {
         let hosts =
@@ -61,6 +67,7 @@ pub fn load(manifest: &Manifest, variables: &Resolver<'_>, state_dir: &Path) -> 
             outbound: Outbound::new(&hosts, all.clone())?,
             stdout: ComponentLog::open(state_dir, id, "stdout")?,
             stderr: ComponentLog::open(state_dir, id, "stderr")?,
+            stats,
         };
         let proxy = load_one(&engine, &manifest.source(entry))?;
         components.insert(id.clone(), ProxyHandler::new(Loaded { proxy, shared: Arc::new(shared) }));
@@ -113,13 +120,16 @@ impl HandlerState for Loaded {
             ProxyPre::P3(service) => (service.engine(), REQUESTS_IN_ALL),
         };
         let mut store = Store::new(engine, GuestState::new(self.shared.clone()));
+        store.limiter(|state| &mut state.stats);
+        let began = Instant::now();
         let proxy = self.proxy.instantiate_async(&mut store).await?;
+        store.data_mut().stats.made_in(began.elapsed());
         Ok(Instance {
             store,
             proxy,
             view: GuestState::http,
             expiration: IdleExpiration(Box::pin(tokio::time::sleep(IDLE_TIME))),
-            state: Reuse { requests },
+            state: Reuse { requests, at_once: AtomicUsize::new(0) },
         })
     }
 }
@@ -143,6 +153,8 @@ impl WorkerExpiration for IdleExpiration {
 /// How an instance takes requests: so many in all.
 pub struct Reuse {
     requests: usize,
+    /// The most requests at once so far.
+    at_once: AtomicUsize,
 }
 
 impl WorkerState for Reuse {
@@ -155,6 +167,7 @@ impl WorkerState for Reuse {
         } else if concurrent_count >= CONCURRENT_REQUESTS {
             ShouldAccept::No
         } else {
+            self.at_once.fetch_max(concurrent_count + 1, Ordering::Relaxed);
             ShouldAccept::Yes
         }
     }
@@ -174,6 +187,10 @@ impl WorkerState for Reuse {
             && !STOPPED.load(Ordering::Relaxed)
         {
             eprintln!("an instance of the component failed: {error:?}");
+        }
+        let state = store.data();
+        if state.shared.stats {
+            state.stats.print(self.at_once.load(Ordering::Relaxed));
         }
         drop(store);
     }
