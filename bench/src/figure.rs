@@ -1,0 +1,89 @@
+//! What is measured: names, units, in the order of the table.
+
+/// A figure of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    StartUp,
+    Upload,
+    UploadCpu,
+    UploadMemory,
+    Completion,
+    Download,
+    AtOnce,
+    AtOnceCpu,
+    AtOnceMemory,
+    AtOnceWasmMemory,
+    SmallFiles,
+    SmallCompletion,
+    HugeCompletion,
+    FirstChunk,
+    TenthChunk,
+    HundredthChunk,
+    LastChunk,
+    Instantiation,
+    ComponentSize,
+    NearChunk,
+    FarChunk,
+    RoundTrips,
+}
+
+impl Figure {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 22] = [
+        Self::Upload,
+        Self::UploadCpu,
+        Self::UploadMemory,
+        Self::AtOnce,
+        Self::AtOnceCpu,
+        Self::AtOnceMemory,
+        Self::AtOnceWasmMemory,
+        Self::SmallFiles,
+        Self::SmallCompletion,
+        Self::Completion,
+        Self::HugeCompletion,
+        Self::FirstChunk,
+        Self::TenthChunk,
+        Self::HundredthChunk,
+        Self::LastChunk,
+        Self::Download,
+        Self::StartUp,
+        Self::Instantiation,
+        Self::ComponentSize,
+        Self::NearChunk,
+        Self::FarChunk,
+        Self::RoundTrips,
+    ];
+
+    /// What it is, with its unit. `{size}` and the like are the run's options.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Upload => "upload and completion of {size}, s",
+            Self::UploadCpu => "– CPU time of the server, s",
+            Self::UploadMemory => "– peak memory of the server, MiB",
+            Self::AtOnce => "the same by {clients} clients at once, s",
+            Self::AtOnceCpu => "– CPU time of the server, s",
+            Self::AtOnceMemory => "– peak memory of the server, MiB",
+            Self::AtOnceWasmMemory => "– wasm memory for each request in flight, MiB",
+            Self::SmallFiles => "files of 10 kB a second ({small_files}, {clients} clients)",
+            Self::SmallCompletion => "completion of 1 MiB, ms",
+            Self::Completion => "completion of {size}, ms",
+            Self::HugeCompletion => "completion of {huge}, ms",
+            Self::FirstChunk => "1st chunk of 10 kB, ms",
+            Self::TenthChunk => "10th chunk, ms",
+            Self::HundredthChunk => "100th chunk, ms",
+            Self::LastChunk => "{chunks}th chunk, ms",
+            Self::Download => "download of {size}, MB/s",
+            Self::StartUp => "start-up to the first answer, ms",
+            Self::Instantiation => "making an instance, ms",
+            Self::ComponentSize => "size of the component, MB",
+            Self::NearChunk => "chunk of {chunk}, store near, ms",
+            Self::FarChunk => "chunk of {chunk}, store {latency} ms away, ms",
+            Self::RoundTrips => "– round trips that is",
+        }
+    }
+
+    /// The name in the JSON.
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
