@@ -111,7 +111,6 @@ impl<S: Store> Append<S> {
     /// # Errors
     /// [`Error::Store`]: the append can only be discarded then.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
-        self.hasher.update(bytes);
         let segment_size = self.upload.segment_size as usize;
         while !bytes.is_empty() {
             // The first segment grows as it needs to, since it is often the only one, and small.
@@ -128,7 +127,8 @@ impl<S: Store> Append<S> {
         Ok(())
     }
 
-    /// Sends the segment at hand to the store, without waiting for the answer.
+    /// Sends the segment at hand to the store, without waiting for the answer, and adds it to the checksum: the store has
+    /// something to do meanwhile.
     async fn send_segment(&mut self) -> Result<(), Error> {
         while self.writes.len() >= WRITES_IN_FLIGHT {
             self.writes.try_next().await?;
@@ -136,10 +136,12 @@ impl<S: Store> Append<S> {
         let value = std::mem::take(&mut self.segment).freeze();
         let key = keys::data(self.upload.id, self.start + self.sent, self.uploads.attempt.tag);
         self.sent += value.len() as u64;
-        let blobs = self.uploads.blobs.clone();
-        self.writes.push(Box::pin(async move { blobs.set(&key, value).await }));
+        let (blobs, written) = (self.uploads.blobs.clone(), value.clone());
+        self.writes.push(Box::pin(async move { blobs.set(&key, written).await }));
         // A future does nothing before it is polled.
-        if let Poll::Ready(Some(written)) = futures::poll!(self.writes.next()) {
+        let first = futures::poll!(self.writes.next());
+        self.hasher.update(&value);
+        if let Poll::Ready(Some(written)) = first {
             written?;
         }
         Ok(())
