@@ -1,10 +1,13 @@
 //! Spin's key-value stores behind the port.
+//!
+//! By the SDK's bindings rather than its own type over them: that would copy each value once more, and keep both copies in
+//! memory until the store has answered.
 
 use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use spin_sdk::key_value;
+use spin_sdk::key_value::wit::key_value;
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use super::gate;
@@ -17,7 +20,7 @@ pub(in crate::spin) struct SpinStore(Rc<key_value::Store>);
 impl SpinStore {
     /// Opens the store with this label; `None` where the component may not.
     pub(in crate::spin) async fn open(label: &str) -> Result<Option<Self>, StoreError> {
-        match key_value::Store::open(label).await {
+        match key_value::Store::open(label.to_owned()).await {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),
             Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),
             Err(error) => Err(failed(&error)),
@@ -28,17 +31,17 @@ impl SpinStore {
 impl Store for SpinStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         let _operation = gate::operation().await;
-        Ok(self.0.get(key).await.map_err(|error| failed(&error))?.map(Bytes::from))
+        Ok(self.0.get(key.to_owned()).await.map_err(|error| failed(&error))?.map(Bytes::from))
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
         let _operation = gate::operation().await;
-        self.0.set(key, value).await.map_err(|error| failed(&error))
+        self.0.set(key.to_owned(), value.into()).await.map_err(|error| failed(&error))
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let _operation = gate::operation().await;
-        self.0.delete(key).await.map_err(|error| failed(&error))
+        self.0.delete(key.to_owned()).await.map_err(|error| failed(&error))
     }
 
     fn keys(&self) -> Keys {
@@ -61,7 +64,7 @@ struct Listing {
 impl Listing {
     async fn begin(store: Rc<key_value::Store>) -> Self {
         let alone = gate::listing().await;
-        let (keys, ended) = store.get_keys().await.into_inner();
+        let (keys, ended) = store.get_keys().await;
         Self { keys, ended, _alone: alone }
     }
 
