@@ -225,3 +225,48 @@ fn keys_after(connection: &Connection, store: &str, key: &str) -> rusqlite::Resu
         .query_map(params![store, key, KEYS_A_PAGE], |row| row.get(0))?
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> Connection {
+        let connection = open_connection(Path::new(":memory:")).unwrap();
+        let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON spin_key_value WHEN NEW.key = 'bad'
+                      BEGIN SELECT RAISE(ABORT, 'refused'); END";
+        connection.execute_batch(refuse).unwrap();
+        connection
+    }
+
+    /// Writes these keys together; what each of them is told.
+    fn write_all(connection: &Connection, keys: &[&str]) -> Vec<Answer<()>> {
+        let (writes, replies): (Vec<_>, Vec<_>) = keys
+            .iter()
+            .map(|key| {
+                let (reply, answer) = oneshot::channel();
+                (Write { store: "default".into(), key: (*key).to_owned(), value: Some(vec![1]), reply }, answer)
+            })
+            .unzip();
+        write(connection, writes);
+        replies.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect()
+    }
+
+    #[test]
+    fn writes_that_share_a_transaction_share_no_fault() {
+        let connection = database();
+        let told = write_all(&connection, &["a", "bad", "b"]);
+        assert_eq!(told, [Ok(()), Err("refused".to_owned()), Ok(())]);
+        assert_eq!(keys_after(&connection, "default", "").unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_last_write_of_a_key_stands() {
+        let connection = database();
+        let value = |value: Option<u8>| {
+            let (reply, _) = oneshot::channel();
+            Write { store: "default".into(), key: "a".to_owned(), value: value.map(|byte| vec![byte]), reply }
+        };
+        write(&connection, vec![value(Some(1)), value(None), value(Some(2))]);
+        assert_eq!(get(&connection, "default", "a").unwrap(), Some(vec![2]));
+    }
+}
