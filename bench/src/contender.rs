@@ -59,6 +59,21 @@ impl Contender {
         }
     }
 
+    /// What it is, and of which release.
+    pub fn version(self) -> String {
+        let what = match self {
+            Self::Host => "this project on its host".to_owned(),
+            Self::Spin => format!("on {}", output(Command::new("spin").arg("--version"))),
+            // As tests/peer/requirements.txt has it.
+            Self::Drf => "0.6.0 under gunicorn, 2 workers".to_owned(),
+            Self::Rustus => RUSTUS.to_owned(),
+            Self::TusServer => format!("{TUS_SERVER} on Node {}", output(Command::new("node").arg("--version"))),
+            Self::Drop => "a component that drops the bytes".to_owned(),
+            Self::Store => "a component that only stores the bytes".to_owned(),
+        };
+        format!("{}: {what}", self.name())
+    }
+
     /// How it is spoken to.
     pub fn protocol(self) -> Protocol {
         match self {
@@ -98,6 +113,11 @@ impl Contender {
             Self::TusServer => tools.tus_server(folder.path(), port),
         })
     }
+}
+
+/// What a program prints; nothing where it can't be started.
+fn output(command: &mut Command) -> String {
+    command.output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
 /// The repository, and the folder that everything is installed into.

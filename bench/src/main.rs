@@ -5,6 +5,7 @@ mod client;
 mod contender;
 mod content;
 mod figure;
+mod machine;
 mod measure;
 mod report;
 mod server;
@@ -93,12 +94,17 @@ fn main() -> Result<()> {
             }
         }
     }
+    println!("{}\n", machine::describe()?);
+    println!("{}\n", contenders.iter().map(|one| one.version()).collect::<Vec<_>>().join("; "));
     println!("{}\n", report.table(&contenders, &bench.plan));
     for (goal, is_met) in report.goals() {
         println!("{} {goal}", if is_met { "met:    " } else { "NOT MET:" });
     }
     if let Some(path) = options.json {
-        let json = serde_json::to_string_pretty(&report.to_json(&bench.plan))?;
+        let mut json = report.to_json(&bench.plan);
+        json["machine"] = machine::describe()?.into();
+        json["contenders"] = contenders.iter().map(|one| one.version()).collect();
+        let json = serde_json::to_string_pretty(&json)?;
         std::fs::write(&path, json).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())

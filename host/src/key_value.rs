@@ -121,15 +121,15 @@ fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Serves requests until nobody can send any: those that have come meanwhile at once, first what reads, then what writes.
+/// Serves requests until nobody can send any: those that wait at the same time together, first what reads, then what
+/// writes.
 fn serve(connection: &Connection, mut requests: mpsc::Receiver<Request>) {
-    while let Some(request) = requests.blocking_recv() {
-        let mut writes = Vec::new();
-        let mut next = Some(request);
-        while let Some(request) = next {
-            writes.extend(read(connection, request));
-            next = requests.try_recv().ok();
-        }
+    let mut waiting = Vec::new();
+    while requests.blocking_recv_many(&mut waiting, WAITING_REQUESTS) > 0 {
+        // One transaction for all that is read, so that the file is locked once. It ends before anything is written.
+        let together = connection.unchecked_transaction();
+        let writes = waiting.drain(..).filter_map(|request| read(connection, request)).collect();
+        drop(together);
         write(connection, writes);
     }
 }

@@ -25,12 +25,15 @@ use crate::interfaces;
 use crate::key_value::Database;
 use crate::manifest::Manifest;
 use crate::outbound::{Components, Outbound};
+use crate::server;
 use crate::variables::Resolver;
 
 /// Spin's instance reuse: so many requests at once, so many in all, then a new instance; idle ones go after a second.
 const CONCURRENT_REQUESTS: usize = 16;
 const REQUESTS_IN_ALL: usize = 128;
 const IDLE_TIME: Duration = Duration::from_secs(1);
+/// The core modules that a component may consist of: itself and the adapters around it.
+const CORE_INSTANCES: u32 = 5;
 /// The memory that Akamai Functions gives an instance.
 const MEMORY_LIMIT: usize = 128 << 20;
 
@@ -87,6 +90,10 @@ fn engine() -> Result<Engine> {
     let mut config = Config::new();
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(MEMORY_LIMIT);
+    // Enough for all requests that are let in, each in an instance of its own (WASI 0.2) and perhaps calling another.
+    let instances = 2 * server::CONCURRENT_REQUESTS;
+    pool.total_component_instances(instances).total_memories(instances).total_stacks(instances);
+    pool.total_core_instances(CORE_INSTANCES * instances).total_tables(CORE_INSTANCES * instances);
     config
         .wasm_component_model_async(true)
         .allocation_strategy(pool)

@@ -21,7 +21,7 @@ use crate::runtime::{Component, STOPPED};
 use crate::spin_headers;
 
 /// Requests that the component handles at once; the others wait, unread.
-const CONCURRENT_REQUESTS: usize = 512;
+pub const CONCURRENT_REQUESTS: u32 = 512;
 /// How long to wait before accepting again when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,7 +39,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 pub async fn serve(listener: TcpListener, component: Component) -> Result<()> {
     let address = listener.local_addr()?;
     announce(address);
-    let server = Arc::new(Server { component, permits: Semaphore::new(CONCURRENT_REQUESTS) });
+    let server = Arc::new(Server { component, permits: Semaphore::new(CONCURRENT_REQUESTS as usize) });
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop_signal());
     loop {

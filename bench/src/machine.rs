@@ -1,0 +1,12 @@
+//! The machine that is measured on.
+
+use anyhow::Result;
+use procfs::{CpuInfo, Current, KernelVersion, Meminfo};
+
+/// Processor, memory and kernel, in a line.
+pub fn describe() -> Result<String> {
+    let (cpus, memory, kernel) = (CpuInfo::current()?, Meminfo::current()?, KernelVersion::current()?);
+    let model = cpus.model_name(0).unwrap_or("unknown processor");
+    let KernelVersion { major, minor, .. } = kernel;
+    Ok(format!("{} × {model}, {} GiB, Linux {major}.{minor}", cpus.num_cores(), memory.mem_total.div_ceil(1 << 30)))
+}
