@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use key_value::Database;
 use manifest::Manifest;
@@ -79,12 +80,12 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let manifest = Manifest::read(&options.from)?;
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the asynchronous runtime")?;
+    let (connections, instances) = (runtime()?, runtime()?);
     if options.build_only {
         return build::build(&manifest);
     }
     // The port comes first: who finds it taken should not have to wait for a build to learn it.
-    let listener = runtime.block_on(server::listen(options.listen))?;
+    let listener = connections.block_on(server::listen(options.listen))?;
     if !options.no_build {
         build::build(&manifest)?;
     }
@@ -93,7 +94,11 @@ fn run(options: &Options) -> Result<()> {
     create_folder(&state_dir)?;
     let database = Database::open(&state_dir, options.store_latency)?;
     let component = runtime::load(&manifest, &resolver, &state_dir, &database, options.stats)?;
-    runtime.block_on(server::serve(listener, component))
+    connections.block_on(server::serve(listener, component, instances.handle().clone()))
+}
+
+fn runtime() -> Result<Runtime> {
+    Runtime::new().context("cannot start the asynchronous runtime")
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

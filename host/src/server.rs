@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::WasiBody;
 
@@ -36,10 +37,14 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then finishes the requests in flight; a second signal ends at once.
-pub async fn serve(listener: TcpListener, component: Component) -> Result<()> {
+///
+/// The component's instances run on `instances`, another runtime than the connections': an instance that computes keeps
+/// its thread for as long as it does, and with it a connection that it has just woken there, since tokio's other threads
+/// don't take over the task that was woken last. So a body would not be received while an instance hashes.
+pub async fn serve(listener: TcpListener, component: Component, instances: Handle) -> Result<()> {
     let address = listener.local_addr()?;
     announce(address);
-    let server = Arc::new(Server { component, permits: Semaphore::new(CONCURRENT_REQUESTS as usize) });
+    let server = Arc::new(Server { component, instances, permits: Semaphore::new(CONCURRENT_REQUESTS as usize) });
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop_signal());
     loop {
@@ -87,6 +92,7 @@ async fn stop_signal() -> Result<()> {
 
 struct Server {
     component: Component,
+    instances: Handle,
     permits: Semaphore,
 }
 
@@ -115,7 +121,9 @@ impl Server {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         };
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        match self.component.handle((), request).await {
+        let component = self.component.clone();
+        let answer = self.instances.spawn(async move { component.handle((), request).await });
+        match answer.await.map_err(wasmtime::Error::from).flatten() {
             Ok(response) => response,
             Err(error) => {
                 eprintln!("the component failed to answer: {error:?}");
