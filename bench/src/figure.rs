@@ -16,6 +16,7 @@ pub enum Figure {
     SmallFiles,
     SmallCompletion,
     HugeCompletion,
+    BesideHugeCompletion,
     FirstChunk,
     TenthChunk,
     HundredthChunk,
@@ -29,7 +30,7 @@ pub enum Figure {
 
 impl Figure {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Upload,
         Self::UploadCpu,
         Self::UploadMemory,
@@ -41,6 +42,7 @@ impl Figure {
         Self::SmallCompletion,
         Self::Completion,
         Self::HugeCompletion,
+        Self::BesideHugeCompletion,
         Self::FirstChunk,
         Self::TenthChunk,
         Self::HundredthChunk,
@@ -68,6 +70,7 @@ impl Figure {
             Self::SmallCompletion => "completion of 1 MiB, ms",
             Self::Completion => "completion of {size}, ms",
             Self::HugeCompletion => "completion of {huge}, ms",
+            Self::BesideHugeCompletion => "– of 1 MiB right after that, ms",
             Self::FirstChunk => "1st chunk of 10 kB, ms",
             Self::TenthChunk => "10th chunk, ms",
             Self::HundredthChunk => "100th chunk, ms",
