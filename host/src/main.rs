@@ -80,10 +80,10 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let manifest = Manifest::read(&options.from)?;
-    let (connections, instances) = (runtime()?, runtime()?);
     if options.build_only {
         return build::build(&manifest);
     }
+    let (connections, instances) = (runtime()?, runtime()?);
     // The port comes first: who finds it taken should not have to wait for a build to learn it.
     let listener = connections.block_on(server::listen(options.listen))?;
     if !options.no_build {
