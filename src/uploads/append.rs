@@ -18,7 +18,8 @@ use crate::store::{Store, StoreError};
 /// would cost memory.
 const WRITES_IN_FLIGHT: usize = 4;
 
-type Writes = FuturesUnordered<LocalBoxFuture<'static, Result<(), StoreError>>>;
+type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
+type Writes = FuturesUnordered<Write>;
 
 /// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end:
 /// dropped without either, it leaves values behind that nothing refers to, for the sweep to find.
@@ -119,6 +120,8 @@ impl<S: Store> Append<S> {
             }
             let (now, later) = bytes.split_at(bytes.len().min(segment_size - self.segment.len()));
             self.segment.extend_from_slice(now);
+            // Now, while they are in the processor's cache, and so that the store may have the segment's own bytes.
+            self.hasher.update(now);
             bytes = later;
             if self.segment.len() == segment_size {
                 self.send_segment().await?;
@@ -127,8 +130,7 @@ impl<S: Store> Append<S> {
         Ok(())
     }
 
-    /// Sends the segment at hand to the store, without waiting for the answer, and adds it to the checksum: the store has
-    /// something to do meanwhile.
+    /// Sends the segment at hand to the store, without waiting for the answer.
     async fn send_segment(&mut self) -> Result<(), Error> {
         while self.writes.len() >= WRITES_IN_FLIGHT {
             self.writes.try_next().await?;
@@ -136,13 +138,12 @@ impl<S: Store> Append<S> {
         let value = std::mem::take(&mut self.segment).freeze();
         let key = keys::data(self.upload.id, self.start + self.sent, self.uploads.attempt.tag);
         self.sent += value.len() as u64;
-        let (blobs, written) = (self.uploads.blobs.clone(), value.clone());
-        self.writes.push(Box::pin(async move { blobs.set(&key, written).await }));
-        // A future does nothing before it is polled.
-        let first = futures::poll!(self.writes.next());
-        self.hasher.update(&value);
-        if let Poll::Ready(Some(written)) = first {
-            written?;
+        let blobs = self.uploads.blobs.clone();
+        let mut write: Write = Box::pin(async move { blobs.set(&key, value).await });
+        // A future does nothing before it is polled, and among the others this one would wait its turn.
+        match futures::poll!(&mut write) {
+            Poll::Ready(written) => written?,
+            Poll::Pending => self.writes.push(write),
         }
         Ok(())
     }
