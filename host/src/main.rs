@@ -19,13 +19,14 @@ mod spin_headers;
 mod variables;
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use key_value::Database;
 use manifest::Manifest;
@@ -83,7 +84,9 @@ fn run(options: &Options) -> Result<()> {
     if options.build_only {
         return build::build(&manifest);
     }
-    let (connections, instances) = (runtime()?, runtime()?);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // Receiving and sending is little work beside the instances'; more threads would only take turns with those.
+    let (connections, instances) = (runtime(threads.div_ceil(2))?, runtime(threads)?);
     // The port comes first: who finds it taken should not have to wait for a build to learn it.
     let listener = connections.block_on(server::listen(options.listen))?;
     if !options.no_build {
@@ -97,8 +100,9 @@ fn run(options: &Options) -> Result<()> {
     connections.block_on(server::serve(listener, component, instances.handle().clone()))
 }
 
-fn runtime() -> Result<Runtime> {
-    Runtime::new().context("cannot start the asynchronous runtime")
+fn runtime(threads: usize) -> Result<Runtime> {
+    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    runtime.context("cannot start the asynchronous runtime")
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

@@ -44,7 +44,8 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 pub async fn serve(listener: TcpListener, component: Component, instances: Handle) -> Result<()> {
     let address = listener.local_addr()?;
     announce(address);
-    let server = Arc::new(Server { component, instances, permits: Semaphore::new(CONCURRENT_REQUESTS as usize) });
+    let permits = Arc::new(Semaphore::new(CONCURRENT_REQUESTS as usize));
+    let server = Arc::new(Server { component, instances, permits });
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop_signal());
     loop {
@@ -93,7 +94,7 @@ async fn stop_signal() -> Result<()> {
 struct Server {
     component: Component,
     instances: Handle,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 fn serve_connection(stream: TcpStream, client: SocketAddr, server: &Arc<Server>, connections: &GracefulShutdown) {
@@ -117,12 +118,16 @@ impl Server {
         if let Err(error) = spin_headers::prepare(&mut request, client) {
             return plain(StatusCode::BAD_REQUEST, &format!("{error:#}\n"));
         }
-        let Ok(_permit) = self.permits.acquire().await else {
+        let Ok(permit) = self.permits.clone().acquire_owned().await else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         };
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let component = self.component.clone();
-        let answer = self.instances.spawn(async move { component.handle((), request).await });
+        // Whoever goes away before the answer keeps the place: the component goes on.
+        let answer = self.instances.spawn(async move {
+            let _permit = permit;
+            component.handle((), request).await
+        });
         match answer.await.map_err(wasmtime::Error::from).flatten() {
             Ok(response) => response,
             Err(error) => {
