@@ -14,9 +14,9 @@ use super::record::{Progress, Upload};
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
-/// Values that may be on their way to the store at once. A remote store's latency is paid once for so many; more
-/// would cost memory.
-const WRITES_IN_FLIGHT: usize = 4;
+/// Values that may be on their way to the store at once: nearly all of a chunk of 8 MiB, so that the latency of a store far
+/// away is paid once. They are the host's by then, which takes a value's bytes when it is called.
+const WRITES_IN_FLIGHT: usize = 8;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
@@ -107,7 +107,7 @@ impl<S: Store> Append<S> {
         self.upload.filename = filename;
     }
 
-    /// Adds bytes. Waits for the store only where four values are on their way to it already.
+    /// Adds bytes. Waits for the store only where eight values are on their way to it already.
     ///
     /// # Errors
     /// [`Error::Store`]: the append can only be discarded then.
