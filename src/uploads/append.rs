@@ -15,7 +15,8 @@ use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
 /// Values that may be on their way to the store at once: nearly all of a chunk of 8 MiB, so that the latency of a store far
-/// away is paid once. They are the host's by then, which takes a value's bytes when it is called.
+/// away is paid once. They are the host's by then, which takes a value's bytes when it is called. (The benchmark's limit,
+/// bench/limits, writes as many.)
 const WRITES_IN_FLIGHT: usize = 8;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
@@ -107,7 +108,7 @@ impl<S: Store> Append<S> {
         self.upload.filename = filename;
     }
 
-    /// Adds bytes. Waits for the store only where eight values are on their way to it already.
+    /// Adds bytes. Waits for the store only where as many values are on their way to it as may be.
     ///
     /// # Errors
     /// [`Error::Store`]: the append can only be discarded then.
