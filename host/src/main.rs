@@ -17,6 +17,7 @@ mod runtime;
 mod server;
 mod spin_headers;
 mod variables;
+mod workers;
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -31,6 +32,9 @@ use tokio::runtime::{Builder, Runtime};
 use key_value::Database;
 use manifest::Manifest;
 use variables::Resolver;
+use workers::{Worker, Workers};
+
+const NO_RUNTIME: &str = "cannot start the asynchronous runtime";
 
 /// Build and serve the application in spin.toml
 #[derive(Parser)]
@@ -85,10 +89,11 @@ fn run(options: &Options) -> Result<()> {
         return build::build(&manifest);
     }
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    // Receiving and sending is little work beside the instances'; more threads would only take turns with those.
-    let (connections, instances) = (runtime(threads.div_ceil(2))?, runtime(threads)?);
+    let accepting = Builder::new_current_thread().enable_all().build().context(NO_RUNTIME)?;
+    let one_thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().context(NO_RUNTIME);
+    let serving = (0..threads).map(|_| one_thread()).collect::<Result<Vec<_>>>()?;
     // The port comes first: who finds it taken should not have to wait for a build to learn it.
-    let listener = connections.block_on(server::listen(options.listen))?;
+    let listener = accepting.block_on(server::listen(options.listen))?;
     if !options.no_build {
         build::build(&manifest)?;
     }
@@ -97,12 +102,8 @@ fn run(options: &Options) -> Result<()> {
     create_folder(&state_dir)?;
     let database = Database::open(&state_dir, options.store_latency)?;
     let component = runtime::load(&manifest, &resolver, &state_dir, &database, options.stats)?;
-    connections.block_on(server::serve(listener, component, instances.handle().clone()))
-}
-
-fn runtime(threads: usize) -> Result<Runtime> {
-    let runtime = Builder::new_multi_thread().worker_threads(threads).enable_all().build();
-    runtime.context("cannot start the asynchronous runtime")
+    let worker = |runtime: &Runtime| Worker::new(runtime.handle().clone(), runtime::another(&component));
+    accepting.block_on(server::serve(listener, Workers::new(serving.iter().map(worker))))
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

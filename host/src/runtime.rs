@@ -44,8 +44,9 @@ pub static STOPPED: AtomicBool = AtomicBool::new(false);
 pub type Component = ProxyHandler<Loaded>;
 
 /// What instances are made from.
+#[derive(Clone)]
 pub struct Loaded {
-    proxy: ProxyPre<GuestState>,
+    proxy: Arc<ProxyPre<GuestState>>,
     shared: Arc<Shared>,
 }
 
@@ -72,11 +73,16 @@ pub fn load(
             stderr: ComponentLog::open(state_dir, id, "stderr")?,
             stats,
         };
-        let proxy = load_one(&engine, &manifest.source(entry))?;
+        let proxy = Arc::new(load_one(&engine, &manifest.source(entry))?);
         components.insert(id.clone(), ProxyHandler::new(Loaded { proxy, shared: Arc::new(shared) }));
     }
     let components = all.get_or_init(|| components);
     components.get(&manifest.public).cloned().context("the manifest's public component is not loaded")
+}
+
+/// The same component with instances of its own.
+pub fn another(component: &Component) -> Component {
+    ProxyHandler::new(component.state().clone())
 }
 
 fn load_one(engine: &Engine, source: &Path) -> Result<ProxyPre<GuestState>> {
@@ -122,7 +128,7 @@ impl HandlerState for Loaded {
     type WorkerState = Reuse;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<GuestState, IdleExpiration, Reuse>> {
-        let (engine, requests) = match &self.proxy {
+        let (engine, requests) = match &*self.proxy {
             ProxyPre::P2(proxy) => (proxy.engine(), 1),
             ProxyPre::P3(service) => (service.engine(), REQUESTS_IN_ALL),
         };

@@ -14,12 +14,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::runtime::{Component, STOPPED};
+use crate::runtime::STOPPED;
 use crate::spin_headers;
+use crate::workers::{Worker, Workers};
 
 /// Requests that the component handles at once; the others wait, unread.
 pub const CONCURRENT_REQUESTS: u32 = 512;
@@ -37,15 +37,11 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then finishes the requests in flight; a second signal ends at once.
-///
-/// The component's instances run on `instances`, another runtime than the connections': an instance that computes keeps
-/// its thread for as long as it does, and with it a connection that it has just woken there, since tokio's other threads
-/// don't take over the task that was woken last. So a body would not be received while an instance hashes.
-pub async fn serve(listener: TcpListener, component: Component, instances: Handle) -> Result<()> {
+pub async fn serve(listener: TcpListener, workers: Workers) -> Result<()> {
     let address = listener.local_addr()?;
     announce(address);
     let permits = Arc::new(Semaphore::new(CONCURRENT_REQUESTS as usize));
-    let server = Arc::new(Server { component, instances, permits });
+    let server = Arc::new(Server { workers, permits });
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop_signal());
     loop {
@@ -92,29 +88,39 @@ async fn stop_signal() -> Result<()> {
 }
 
 struct Server {
-    component: Component,
-    instances: Handle,
+    workers: Workers,
     permits: Arc<Semaphore>,
 }
 
 fn serve_connection(stream: TcpStream, client: SocketAddr, server: &Arc<Server>, connections: &GracefulShutdown) {
-    // Answers are short: without this, each would wait for the client's acknowledgement of the one before.
-    let _ = stream.set_nodelay(true);
-    let server = server.clone();
-    let service = service_fn(move |request| {
-        let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(request, client).await) }
+    let Some((worker, underway)) = server.workers.for_connection() else { return };
+    let (server, watcher, runtime) = (server.clone(), connections.watcher(), worker.runtime.clone());
+    runtime.spawn(async move {
+        let _underway = underway;
+        // The stream is to wake the thread that serves it, not the one that has accepted it.
+        let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else { return };
+        // Answers are short: without this, each would wait for the client's acknowledgement of the one before.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(move |request| {
+            let (server, worker) = (server.clone(), worker.clone());
+            async move { Ok::<_, Infallible>(server.answer(request, client, &worker).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service);
+        // A connection that breaks is its client's affair; the guest has seen the end of the body.
+        drop(watcher.watch(connection).await);
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = connections.watch(connection);
-    // A connection that breaks is its client's affair; the guest has seen the end of the body.
-    tokio::spawn(async move { drop(connection.await) });
 }
 
 impl Server {
-    async fn answer(&self, mut request: Request<Incoming>, client: SocketAddr) -> Response<WasiBody> {
+    /// Answers a request whose connection is served by `own`.
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        client: SocketAddr,
+        own: &Arc<Worker>,
+    ) -> Response<WasiBody> {
         if let Err(error) = spin_headers::prepare(&mut request, client) {
             return plain(StatusCode::BAD_REQUEST, &format!("{error:#}\n"));
         }
@@ -122,10 +128,11 @@ impl Server {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
         };
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-        let component = self.component.clone();
+        let (worker, underway) = self.workers.for_request(own);
+        let component = worker.component.clone();
         // Whoever goes away before the answer keeps the place: the component goes on.
-        let answer = self.instances.spawn(async move {
-            let _permit = permit;
+        let answer = worker.runtime.spawn(async move {
+            let _kept = (permit, underway);
             component.handle((), request).await
         });
         match answer.await.map_err(wasmtime::Error::from).flatten() {
