@@ -13,6 +13,8 @@ use anyhow::{Context, Result};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::page_cache::Growing;
+
 const FILE_NAME: &str = "sqlite_key_value.db";
 /// Requests that may wait for the thread; whoever comes later waits to hand its request over.
 const WAITING_REQUESTS: usize = 64;
@@ -46,10 +48,11 @@ impl Database {
     pub fn open(state_dir: &Path, latency: Duration) -> Result<Self> {
         let path = state_dir.join(FILE_NAME);
         let connection = open_connection(&path).with_context(|| format!("cannot open {}", path.display()))?;
+        let file = Growing::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         let (requests, received) = mpsc::channel(WAITING_REQUESTS);
         thread::Builder::new()
             .name("key-value".to_owned())
-            .spawn(move || serve(&connection, received))
+            .spawn(move || serve(&connection, file, received))
             .context("cannot start the key-value thread")?;
         Ok(Self { requests, latency })
     }
@@ -128,14 +131,17 @@ fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Serves requests until nobody can send any: those that wait at the same time together, first what reads, then what
 /// writes.
-fn serve(connection: &Connection, mut requests: mpsc::Receiver<Request>) {
+fn serve(connection: &Connection, mut file: Growing, mut requests: mpsc::Receiver<Request>) {
     let mut waiting = Vec::new();
     while requests.blocking_recv_many(&mut waiting, WAITING_REQUESTS) > 0 {
         // One transaction for all that is read, so that the file is locked once. It ends before anything is written.
         let together = connection.unchecked_transaction();
-        let writes = waiting.drain(..).filter_map(|request| read(connection, request)).collect();
+        let writes: Vec<_> = waiting.drain(..).filter_map(|request| read(connection, request)).collect();
         drop(together);
-        write(connection, writes);
+        if !writes.is_empty() {
+            write(connection, writes);
+            file.give_back();
+        }
     }
 }
 

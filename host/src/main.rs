@@ -13,6 +13,7 @@ mod interfaces;
 mod key_value;
 mod manifest;
 mod outbound;
+mod page_cache;
 mod runtime;
 mod server;
 mod spin_headers;
