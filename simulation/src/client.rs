@@ -171,7 +171,8 @@ impl Client {
         Ok(())
     }
 
-    /// Writes a chunk of bytes, the usual ones or others, and sometimes takes its time.
+    /// Writes a chunk of bytes, the usual ones or others, of the length that was said before or another, and sometimes
+    /// takes its time.
     async fn fill(&self, append: &mut spin_chunked_upload::uploads::Append<SimStore>, left: Option<u64>) -> Tried {
         let most = left.map_or(24, |left| left.min(24)) as usize;
         let start = append.upload().offset();
@@ -180,6 +181,11 @@ impl Client {
         let len = if self.below(3) == 0 { most } else { self.below(most + 1) };
         let bytes: Vec<u8> =
             (0..len).map(|index| (start as u8).wrapping_add(index as u8).wrapping_mul(31) ^ salt).collect();
+        match self.below(4) {
+            0 => {}
+            1 => append.expect(self.below(2 * most + 1) as u64),
+            _ => append.expect(len as u64),
+        }
         let pauses_at = if self.below(10) == 0 { self.below(len + 1) } else { usize::MAX };
         let (before, after) = bytes.split_at(pauses_at.min(len));
         self.write_around_pause(append, before, after, pauses_at != usize::MAX).await

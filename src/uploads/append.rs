@@ -19,6 +19,10 @@ use crate::store::{Store, StoreError};
 /// bench/limits, writes as many.)
 const WRITES_IN_FLIGHT: usize = 8;
 
+/// Values at the end of what is expected that are sent first and hashed then, while the store is busy with them: hashed
+/// as they come, they would keep it waiting, and the answer wait for it. Each of them is held in memory meanwhile.
+const HASHED_LATER: usize = 3;
+
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
 
@@ -35,8 +39,14 @@ pub struct Append<S> {
     /// When the upload expires.
     deadline: Option<Timestamp>,
     start: u64,
+    /// How many bytes are to come in all, where that is known.
+    expected: Option<u64>,
     hasher: Hasher,
     segment: BytesMut,
+    /// Whether the segment at hand is hashed after it has been sent.
+    hash_later: bool,
+    /// Values that have been sent and are not hashed yet.
+    unhashed: Vec<Bytes>,
     /// How many of the bytes are on their way to the store, or there.
     sent: u64,
     writes: Writes,
@@ -80,9 +90,12 @@ impl<S: Store> Append<S> {
             listed: false,
             deadline: None,
             start: upload.offset(),
+            expected: None,
             hasher: upload.hasher()?,
             upload,
             segment: BytesMut::new(),
+            hash_later: false,
+            unhashed: Vec::new(),
             sent: 0,
             writes: FuturesUnordered::new(),
         })
@@ -96,6 +109,11 @@ impl<S: Store> Append<S> {
     /// How many bytes have been written so far.
     pub fn received(&self) -> u64 {
         self.sent + self.segment.len() as u64
+    }
+
+    /// Says how many bytes are to come: what is known of the end makes the last of them faster. It is no limit.
+    pub fn expect(&mut self, bytes: u64) {
+        self.expected = Some(bytes);
     }
 
     /// Says when the upload expires: the bytes don't count after that.
@@ -115,14 +133,15 @@ impl<S: Store> Append<S> {
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         let segment_size = self.upload.segment_size as usize;
         while !bytes.is_empty() {
-            // The first segment grows as it needs to, since it is often the only one, and small.
-            if self.segment.is_empty() && self.sent > 0 {
-                self.segment.reserve(segment_size);
+            if self.segment.is_empty() {
+                self.begin_segment(segment_size);
             }
             let (now, later) = bytes.split_at(bytes.len().min(segment_size - self.segment.len()));
             self.segment.extend_from_slice(now);
-            // Now, while they are in the processor's cache, and so that the store may have the segment's own bytes.
-            self.hasher.update(now);
+            // While they are in the processor's cache, and so that the store may have the segment's own bytes.
+            if !self.hash_later {
+                self.hasher.update(now);
+            }
             bytes = later;
             if self.segment.len() == segment_size {
                 self.send_segment().await?;
@@ -131,12 +150,34 @@ impl<S: Store> Append<S> {
         Ok(())
     }
 
+    fn begin_segment(&mut self, segment_size: usize) {
+        let left = self.expected.map(|expected| expected.saturating_sub(self.sent));
+        let near_the_end = left.is_some_and(|left| left <= (HASHED_LATER * segment_size) as u64);
+        self.hash_later = near_the_end && self.unhashed.len() < HASHED_LATER;
+        if !self.hash_later {
+            self.hash_the_rest();
+        }
+        // The first segment grows as it needs to, since it is often the only one, and small.
+        if self.sent > 0 {
+            self.segment.reserve(segment_size);
+        }
+    }
+
+    fn hash_the_rest(&mut self) {
+        for value in self.unhashed.drain(..) {
+            self.hasher.update(&value);
+        }
+    }
+
     /// Sends the segment at hand to the store, without waiting for the answer.
     async fn send_segment(&mut self) -> Result<(), Error> {
         while self.writes.len() >= WRITES_IN_FLIGHT {
             self.writes.try_next().await?;
         }
         let value = std::mem::take(&mut self.segment).freeze();
+        if self.hash_later {
+            self.unhashed.push(value.clone());
+        }
         let key = keys::data(self.upload.id, self.start + self.sent, self.uploads.attempt.tag);
         self.sent += value.len() as u64;
         let blobs = self.uploads.blobs.clone();
@@ -177,6 +218,7 @@ impl<S: Store> Append<S> {
         if !self.segment.is_empty() {
             self.send_segment().await?;
         }
+        self.hash_the_rest();
         let page = self.upload.chunks.take_page(self.uploads.attempt.tag);
         if self.sent > 0 {
             self.upload.chunks.push(Entry { len: self.sent, tag: self.uploads.attempt.tag });

@@ -108,9 +108,12 @@ async fn receive<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
     range: Result<ContentRange, Error>,
-    append: Option<Result<Append<S>, Error>>,
+    mut append: Option<Result<Append<S>, Error>>,
 ) -> Result<(Form, Append<S>), Error> {
     let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len).unwrap_or(0));
+    if let Some(Ok(append)) = &mut append {
+        append.expect(limit);
+    }
     let mut sink = ChunkSink { append, limit };
     let form = context.read_form(body, true, &mut sink).await;
     match form.and_then(|form| check_received(form, range)) {
