@@ -11,9 +11,9 @@ use tokio::runtime::Handle;
 use crate::runtime::Component;
 
 /// A thread, and what it has to do.
-pub struct Worker {
+pub struct Worker<C = Component> {
     pub runtime: Handle,
-    pub component: Component,
+    pub component: C,
     connections: Load,
     requests: Load,
 }
@@ -35,32 +35,67 @@ impl Load {
     }
 }
 
-impl Worker {
+impl<C> Worker<C> {
     /// The thread of this runtime, which has no other, with this copy of the component.
-    pub fn new(runtime: Handle, component: Component) -> Self {
+    pub fn new(runtime: Handle, component: C) -> Self {
         Self { runtime, component, connections: Load::default(), requests: Load::default() }
     }
 }
 
 /// All the threads.
-pub struct Workers(Vec<Arc<Worker>>);
+pub struct Workers<C = Component>(Vec<Arc<Worker<C>>>);
 
-impl Workers {
+impl<C> Workers<C> {
     /// These threads.
-    pub fn new(workers: impl IntoIterator<Item = Worker>) -> Self {
+    pub fn new(workers: impl IntoIterator<Item = Worker<C>>) -> Self {
         Self(workers.into_iter().map(Arc::new).collect())
     }
 
     /// The thread for a new connection.
-    pub fn for_connection(&self) -> Option<(Arc<Worker>, Underway)> {
+    pub fn for_connection(&self) -> Option<(Arc<Worker<C>>, Underway)> {
         let worker = self.0.iter().min_by_key(|worker| worker.connections.now())?;
         Some((worker.clone(), worker.connections.one_more()))
     }
 
     /// The thread for a request that came to `own`.
-    pub fn for_request(&self, own: &Arc<Worker>) -> (Arc<Worker>, Underway) {
+    pub fn for_request(&self, own: &Arc<Worker<C>>) -> (Arc<Worker<C>>, Underway) {
         let least = self.0.iter().min_by_key(|worker| (worker.requests.now(), !Arc::ptr_eq(worker, own)));
         let worker = least.unwrap_or(own);
         (worker.clone(), worker.requests.one_more())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn a_request_leaves_its_connections_thread_only_for_one_with_less_to_do() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let workers = Workers::new([(); 2].map(|()| Worker::new(runtime.handle().clone(), ())));
+        let (own, _connection) = workers.for_connection().unwrap();
+        let goes_to_own = |(worker, _): &(Arc<Worker<()>>, Underway)| Arc::ptr_eq(worker, &own);
+
+        let first = workers.for_request(&own);
+        let second = workers.for_request(&own);
+        let third = workers.for_request(&own);
+        assert_eq!([&first, &second, &third].map(goes_to_own), [true, false, true]);
+        drop(second);
+        assert!(!goes_to_own(&workers.for_request(&own)));
+        drop((first, third));
+        assert!(goes_to_own(&workers.for_request(&own)));
+    }
+
+    #[test]
+    fn connections_are_spread_over_the_threads() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let workers = Workers::new([(); 2].map(|()| Worker::new(runtime.handle().clone(), ())));
+        let (first, underway) = workers.for_connection().unwrap();
+        let (second, _underway) = workers.for_connection().unwrap();
+        assert!(!Arc::ptr_eq(&first, &second));
+        drop(underway);
+        assert!(Arc::ptr_eq(&first, &workers.for_connection().unwrap().0));
     }
 }
