@@ -20,8 +20,11 @@ use crate::store::{Store, StoreError};
 const WRITES_IN_FLIGHT: usize = 8;
 
 /// Values at the end of what is expected that are sent first and hashed then, while the store is busy with them: hashed
-/// as they come, they would keep it waiting, and the answer wait for it. Each of them is held in memory meanwhile.
+/// as they come, they would keep it waiting, and the answer wait for it.
 const HASHED_LATER: usize = 3;
+
+/// The most bytes of them, since they are held in memory meanwhile, and values may be larger than usual.
+const BYTES_HASHED_LATER: u64 = 3_000_000;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
@@ -151,8 +154,8 @@ impl<S: Store> Append<S> {
     }
 
     fn begin_segment(&mut self, segment_size: usize) {
-        let left = self.expected.map(|expected| expected.saturating_sub(self.sent));
-        let near_the_end = left.is_some_and(|left| left <= (HASHED_LATER * segment_size) as u64);
+        let near = BYTES_HASHED_LATER.min(HASHED_LATER as u64 * segment_size as u64);
+        let near_the_end = self.expected.is_some_and(|expected| expected.saturating_sub(self.sent) <= near);
         self.hash_later = near_the_end && self.unhashed.len() < HASHED_LATER;
         if !self.hash_later {
             self.hash_the_rest();
