@@ -92,7 +92,7 @@ impl Bench {
         }
         let usage = server.usage()?;
         found.extend([(Figure::UploadCpu, usage.cpu - before.cpu), (Figure::UploadMemory, usage.memory)]);
-        // The first download compares the content, as users' first one comes after the upload.
+        // The first download is timed, and verifies: a second one would find in memory what the first had to read.
         match client.download(&upload, content)? {
             Some(time) => found.push((Figure::Download, content.len as f64 / 1e6 / time.as_secs_f64())),
             None => client.verify(&upload, content)?,

@@ -67,14 +67,18 @@ impl<C> Workers<C> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::runtime::Builder;
+    use tokio::runtime::{Builder, Runtime};
 
     use super::*;
+
+    fn two_threads(runtime: &Runtime) -> Workers<()> {
+        Workers::new([(); 2].map(|()| Worker::new(runtime.handle().clone(), ())))
+    }
 
     #[test]
     fn a_request_leaves_its_connections_thread_only_for_one_with_less_to_do() {
         let runtime = Builder::new_current_thread().build().unwrap();
-        let workers = Workers::new([(); 2].map(|()| Worker::new(runtime.handle().clone(), ())));
+        let workers = two_threads(&runtime);
         let (own, _connection) = workers.for_connection().unwrap();
         let goes_to_own = |(worker, _): &(Arc<Worker<()>>, Underway)| Arc::ptr_eq(worker, &own);
 
@@ -91,7 +95,7 @@ mod tests {
     #[test]
     fn connections_are_spread_over_the_threads() {
         let runtime = Builder::new_current_thread().build().unwrap();
-        let workers = Workers::new([(); 2].map(|()| Worker::new(runtime.handle().clone(), ())));
+        let workers = two_threads(&runtime);
         let (first, underway) = workers.for_connection().unwrap();
         let (second, _underway) = workers.for_connection().unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
