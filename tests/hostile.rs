@@ -142,6 +142,31 @@ fn a_boundary_is_not_mistaken() {
     assert_eq!(server.stored(), before);
 }
 
+/// The range says where a chunk ends: most of it isn't searched for that.
+#[test]
+fn the_end_of_a_long_chunk_is_not_mistaken() {
+    let server = Server::start();
+    let client = server.client();
+    let put = |content: &[u8], length: usize| {
+        let head = b"--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n";
+        let range = format!("bytes 0-{}/{length}", length - 1);
+        let headers = [("Content-Type", "multipart/form-data; boundary=xx"), ("Content-Range", range.as_str())];
+        client.send(Method::PUT, "/uploads/", &headers, &[head, content, b"\r\n--xx--\r\n"].concat())
+    };
+    for text in ["\r\n--x", "\r\n-", "\r", "--xx--\n"] {
+        let content = text.repeat(400_000 / text.len()).into_bytes();
+        let url = put(&content, content.len()).expect(200).text("url");
+        let whole = client.complete(&url, &data::md5(&content)).expect(200);
+        assert!(client.get(&whole.text("file")).body == content, "{text:?}");
+        let before = server.stored();
+        for length in [content.len() - 1, content.len() + 1, content.len() + 100_000] {
+            let detail = put(&content, length).expect(400).text("detail");
+            assert!(detail.contains(&content.len().to_string()), "{text:?}, {length}: {detail}");
+        }
+        assert_eq!(server.stored(), before);
+    }
+}
+
 #[test]
 fn names_and_ids_lead_nowhere_else() {
     let server = Server::start();

@@ -24,7 +24,11 @@ pub(super) struct CheckedBody(Arc<Mutex<Inner>>);
 
 struct Inner {
     body: RequestBody,
+    /// What the headers say.
+    length: Option<u64>,
     received: u64,
+    /// What has been received and is still to be handed out.
+    put_back: Bytes,
     limit: Option<u64>,
     digests: Result<Vec<Digest>, &'static str>,
 }
@@ -48,7 +52,25 @@ impl CheckedBody {
         }
         // A digest that can't be read is told when the body has been: who is still sending may not listen.
         let digests = read_digests(headers);
-        Ok(Self(Arc::new(Mutex::new(Inner { body, received: 0, limit, digests }))))
+        let inner = Inner { body, length, received: 0, put_back: Bytes::new(), limit, digests };
+        Ok(Self(Arc::new(Mutex::new(inner))))
+    }
+
+    /// How many bytes are still to be received, where the headers say how many there are.
+    pub(super) fn left(&self) -> Option<u64> {
+        let inner = self.lock();
+        inner.length?.checked_sub(inner.received)
+    }
+
+    /// The next bytes, at most so many: what came together with them is the next to be handed out, to whichever handle.
+    pub(super) async fn next_at_most(&mut self, limit: u64) -> Option<Result<Bytes, BodyError>> {
+        let mut piece = self.next().await?;
+        if let (Ok(bytes), Ok(limit)) = (&mut piece, usize::try_from(limit))
+            && bytes.len() > limit
+        {
+            self.lock().put_back = bytes.split_off(limit);
+        }
+        Some(piece)
     }
 
     /// Reads what is left of the body, and checks the digests.
@@ -79,6 +101,9 @@ impl Stream for CheckedBody {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut inner = self.lock();
+        if !inner.put_back.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut inner.put_back))));
+        }
         let piece = inner.body.as_mut().poll_next(context);
         let Poll::Ready(Some(Ok(bytes))) = &piece else {
             return piece;

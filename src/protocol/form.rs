@@ -1,24 +1,21 @@
 //! A request's form: its fields, and its file's bytes streamed to where they are to go.
 //!
-//! Multipart bodies are parsed by multer, piece by piece; nothing holds a file in memory.
+//! Bodies are read piece by piece; nothing holds a file in memory.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use futures::stream::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::request::Parts;
 use mime::Mime;
-use multer::Multipart;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::body::BodyError;
 use super::checked_body::CheckedBody;
 use super::error::Error;
-use super::paced_body::{Paced, Progress};
+use super::multipart::{FormParts, Part};
 use crate::view::Fields;
 
 /// The most bytes that all fields together may have, names included: they are held in memory.
@@ -31,6 +28,11 @@ pub(super) trait FileSink {
     /// Takes the next bytes. What goes wrong is for the sink to remember: the form is read to its end all the same,
     /// since a fault further on may be the one to report.
     async fn write(&mut self, bytes: &[u8]);
+
+    /// How many bytes are to come in all, as the request says it elsewhere; 0 where it doesn't.
+    fn expected(&self) -> u64 {
+        0
+    }
 }
 
 /// A form without its file's bytes.
@@ -118,15 +120,12 @@ impl Form {
         file_field: &str,
         sink: &mut impl FileSink,
     ) -> Result<Self, Error> {
-        let boundary = multer::parse_boundary(content_type).map_err(multipart_error)?;
-        let (body, progress) = Paced::new(body);
-        let mut parts = Multipart::new(body, boundary);
+        let mut parts = FormParts::new(content_type, body)?;
         let mut form = Self::default();
-        while let Some(part) = parts.next_field().await.map_err(multipart_error)? {
-            let part = Part { part, progress: &progress };
-            match part.part.file_name() {
+        while let Some(part) = parts.next().await? {
+            match part.file_name() {
                 None => form.read_field(part).await?,
-                Some(_) if part.part.name() == Some(file_field) => form.read_file(part, sink).await?,
+                Some(_) if part.name() == Some(file_field) => form.read_file(part, sink).await?,
                 Some(_) => part.skip().await?,
             }
         }
@@ -137,9 +136,9 @@ impl Form {
         if self.file.is_some() {
             return Err(Error::SecondFile);
         }
-        let name = part.part.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
+        let name = part.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
         let mut len = 0;
-        while let Some(bytes) = part.chunk().await? {
+        while let Some(bytes) = part.chunk_of(sink.expected().saturating_sub(len)).await? {
             len += bytes.len() as u64;
             sink.write(&bytes).await;
         }
@@ -148,7 +147,7 @@ impl Form {
     }
 
     async fn read_field(&mut self, mut part: Part<'_>) -> Result<(), Error> {
-        let name = part.part.name().unwrap_or_default().to_owned();
+        let name = part.name().unwrap_or_default().to_owned();
         let mut text = Vec::new();
         while let Some(bytes) = part.chunk().await? {
             check_length(self.fields_len + text.len() + bytes.len())?;
@@ -220,38 +219,11 @@ fn filename_of_disposition(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// A part of a multipart form.
-struct Part<'a> {
-    part: multer::Field<'a>,
-    progress: &'a Progress,
-}
-
-impl Part<'_> {
-    async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
-        self.progress.made();
-        self.part.chunk().await.map_err(multipart_error)
-    }
-
-    async fn skip(mut self) -> Result<(), Error> {
-        while self.chunk().await?.is_some() {}
-        Ok(())
-    }
-}
-
-fn multipart_error(error: multer::Error) -> Error {
-    match error {
-        multer::Error::StreamReadFailed(cause) => {
-            let lost = cause.downcast::<BodyError>();
-            Error::Body(lost.map_or_else(|other| BodyError::CutOff(other.to_string()), |lost| *lost))
-        }
-        other => Error::Multipart(other.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::task::Poll;
 
+    use bytes::Bytes;
     use futures::stream;
 
     use super::*;

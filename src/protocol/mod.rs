@@ -9,6 +9,7 @@ mod drf;
 mod error;
 mod form;
 mod manage;
+mod multipart;
 mod openapi;
 mod paced_body;
 mod urls;

@@ -156,6 +156,10 @@ impl<S: Store> ChunkSink<S> {
 }
 
 impl<S: Store> FileSink for ChunkSink<S> {
+    fn expected(&self) -> u64 {
+        self.limit
+    }
+
     async fn write(&mut self, bytes: &[u8]) {
         let Some(Ok(append)) = &mut self.append else {
             return;
