@@ -21,10 +21,10 @@ const WRITES_IN_FLIGHT: usize = 8;
 
 /// Values at the end of what is expected that are sent first and hashed then, while the store is busy with them: hashed
 /// as they come, they would keep it waiting, and the answer wait for it.
-const HASHED_LATER: usize = 3;
+const HASHED_LATER: usize = 4;
 
 /// The most bytes of them, since they are held in memory meanwhile, and values may be larger than usual.
-const BYTES_HASHED_LATER: u64 = 3_000_000;
+const BYTES_HASHED_LATER: u64 = 3_500_000;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
