@@ -59,9 +59,9 @@ impl Turns {
 }
 
 impl Paced {
-    const LIMIT: usize = 256 * 1024;
+    const LIMIT: usize = 64 * 1024;
     /// What may be handed out without anything coming of it: some turns' worth.
-    const FRUITLESS: usize = 4 * Self::LIMIT;
+    const FRUITLESS: usize = 16 * Self::LIMIT;
 
     /// A body whose parts end with delimiters of this length, the line break before them included.
     pub(super) fn new(body: CheckedBody, delimiter_len: usize) -> (Self, Turns) {
