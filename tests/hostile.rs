@@ -148,12 +148,13 @@ fn the_end_of_a_long_chunk_is_not_mistaken() {
     let server = Server::start();
     let client = server.client();
     let put = |content: &[u8], length: usize| {
-        let head = b"--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n";
         let range = format!("bytes 0-{}/{length}", length - 1);
-        let headers = [("Content-Type", "multipart/form-data; boundary=xx"), ("Content-Range", range.as_str())];
-        client.send(Method::PUT, "/uploads/", &headers, &[head, content, b"\r\n--xx--\r\n"].concat())
+        client.put_form("/uploads/", &range, Form::new().file("file", "f", content))
     };
-    for text in ["\r\n--x", "\r\n-", "\r", "--xx--\n"] {
+    let content_type = Form::content_type();
+    let (_, boundary) = content_type.split_once("boundary=").unwrap();
+    let nearly = format!("\r\n--{}", &boundary[..boundary.len() - 1]);
+    for text in [nearly, "\r\n-".to_owned(), "\r".to_owned(), format!("--{boundary}--\n")] {
         let content = text.repeat(400_000 / text.len()).into_bytes();
         let url = put(&content, content.len()).expect(200).text("url");
         let whole = client.complete(&url, &data::md5(&content)).expect(200);

@@ -69,26 +69,24 @@ impl Part<'_> {
 
     /// The next bytes of a part that has so many left, as the request says.
     pub(super) async fn chunk_of(&mut self, left: u64) -> Result<Option<Bytes>, Error> {
-        let Some(unsearched) = self.parts.unsearched(left) else {
-            return self.chunk().await;
-        };
-        if let Poll::Ready(chunk) = self.chunk_at_hand().await {
-            return chunk;
-        }
-        if self.parts.turns.nothing_is_kept()
-            && let Some(bytes) = self.parts.body.next_at_most(unsearched.get()).await
+        if let Some(unsearched) = self.parts.unsearched(left)
+            && self.parts.turns.nothing_is_kept()
         {
-            return Ok(Some(bytes?));
+            if let Poll::Ready(chunk) = self.chunk_at_hand().await {
+                return chunk;
+            }
+            if let Some(bytes) = self.parts.body.next_at_most(unsearched.get()).await {
+                return Ok(Some(bytes?));
+            }
         }
         self.chunk().await
     }
 
     /// What the parser makes of the bytes that it has; it waits for more of them where it has given all.
     async fn chunk_at_hand(&mut self) -> Poll<Result<Option<Bytes>, Error>> {
-        let turns = self.parts.turns.clone();
-        turns.pause(true);
+        self.parts.turns.pause(true);
         let chunk = futures::poll!(pin!(self.chunk()));
-        turns.pause(false);
+        self.parts.turns.pause(false);
         chunk
     }
 
@@ -138,18 +136,13 @@ mod tests {
     }
 
     /// A body that comes in pieces of these lengths, over and over, with a pause before each.
-    fn body(form: Vec<u8>, lengths: &[usize], says_length: bool) -> CheckedBody {
+    fn body(form: Vec<u8>, lengths: Vec<usize>, says_length: bool) -> CheckedBody {
         let mut headers = HeaderMap::new();
         if says_length {
             headers.insert(CONTENT_LENGTH, form.len().into());
         }
         let mut form = Bytes::from(form);
-        let mut lengths = lengths.iter().copied().cycle();
-        let pieces = std::iter::from_fn(move || {
-            let length = lengths.next()?.min(form.len());
-            (length > 0).then(|| Ok(form.split_to(length)))
-        });
-        let mut pieces = pieces.collect::<Vec<_>>().into_iter();
+        let mut lengths = lengths.into_iter().cycle();
         let mut paused = false;
         let body = stream::poll_fn(move |context| {
             paused = !paused;
@@ -157,27 +150,28 @@ mod tests {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Poll::Ready(pieces.next())
+            let length = lengths.next().unwrap_or_default().min(form.len());
+            Poll::Ready((length > 0).then(|| Ok(form.split_to(length))))
         });
         CheckedBody::new(&headers, body.boxed(), None).unwrap()
+    }
+
+    /// The next part's contents, by whoever takes it for so long.
+    async fn read_part(parts: &mut FormParts, length: usize) -> Result<Vec<u8>, Error> {
+        let mut part = parts.next().await?.unwrap();
+        let mut contents = Vec::new();
+        while let Some(bytes) = part.chunk_of(length.saturating_sub(contents.len()) as u64).await? {
+            contents.extend_from_slice(&bytes);
+        }
+        Ok(contents)
     }
 
     /// The file, by whoever takes it for so long, and the field.
     fn read(body: CheckedBody, length: usize) -> Result<(Vec<u8>, Vec<u8>), Error> {
         pollster::block_on(async {
             let mut parts = FormParts::new(FORM, body)?;
-            let mut file = Vec::new();
-            let mut part = parts.next().await?.unwrap();
-            while let Some(bytes) = part.chunk_of(length.saturating_sub(file.len()) as u64).await? {
-                file.extend_from_slice(&bytes);
-            }
-            drop(part);
-            let mut field = Vec::new();
-            let mut part = parts.next().await?.unwrap();
-            while let Some(bytes) = part.chunk().await? {
-                field.extend_from_slice(&bytes);
-            }
-            drop(part);
+            let file = read_part(&mut parts, length).await?;
+            let field = read_part(&mut parts, 0).await?;
             assert!(parts.next().await?.is_none());
             Ok((file, field))
         })
@@ -205,7 +199,7 @@ mod tests {
             wrong_by in prop_oneof![Just(0_i64), -3..4_i64, -200_000..200_000_i64],
         ) {
             let length = content.len().saturating_add_signed(wrong_by as isize);
-            let (file, field) = read(body(form(&content), &lengths, says_length), length).unwrap();
+            let (file, field) = read(body(form(&content), lengths, says_length), length).unwrap();
             prop_assert!(file == content, "{} bytes instead of {}", file.len(), content.len());
             prop_assert_eq!(field, b"b");
         }
@@ -214,7 +208,7 @@ mod tests {
     #[test]
     fn a_file_of_known_length_may_have_a_delimiter() {
         let content = [&[0; 100_000][..], b"\r\n--x\r\n", &[0; 100_000]].concat();
-        let read = |says_length| read(body(form(&content), &[1000], says_length), content.len());
+        let read = |says_length| read(body(form(&content), vec![1000], says_length), content.len());
         assert!(read(true).unwrap().0 == content);
         assert!(matches!(read(false), Err(Error::Multipart(_))));
     }
