@@ -1,7 +1,7 @@
 //! A complete upload's file: `GET` or `HEAD` of its `file` URL, whole or a single range (RFC 9110).
 
 use std::ops::Range;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -9,6 +9,7 @@ use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfN
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_range_header::{RangeUnsatisfiableError, parse_range_header};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
@@ -70,7 +71,7 @@ impl File {
         Ok(Self {
             length: upload.offset(),
             etag: format!("\"{}\"", checksum.hex).parse().map_err(|_| unreadable())?,
-            last_modified: SystemTime::from(completed_at).into(),
+            last_modified: system_time(completed_at).into(),
             content_type: mime_guess::from_path(&upload.filename).first_or_octet_stream().to_string(),
             disposition: content_disposition(&upload.filename),
             digest: format!("{}=:{}:", digest_name(checksum.algorithm), BASE64.encode(digest)),
@@ -117,6 +118,12 @@ impl File {
         }
         response
     }
+}
+
+/// No record is from before 1970 (record.rs): a time there stands for the epoch itself.
+fn system_time(time: Timestamp) -> SystemTime {
+    let since_epoch = Duration::try_from(time.as_duration()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Sets a header whose value is ASCII by how it was made.

@@ -174,7 +174,7 @@ fn parse_absolute(text: &str) -> Option<Uri> {
 }
 
 fn format_path(pattern: &str, time: Timestamp) -> Option<String> {
-    let path = strtime::format(pattern, &time.to_zoned(jiff::tz::TimeZone::UTC)).ok()?;
+    let path = strtime::format(pattern, &time.to_zoned_datetime(jiff::tz::TimeZone::UTC)).ok()?;
     Some(path.trim_matches('/').to_owned())
 }
 
