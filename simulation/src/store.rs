@@ -193,5 +193,5 @@ fn done(answer: Answer) -> Result<(), StoreError> {
 }
 
 fn failed() -> StoreError {
-    StoreError("simulated".to_owned())
+    StoreError::unavailable("simulated")
 }

@@ -187,12 +187,12 @@ mod tests {
 
     #[test]
     fn the_servers_failures_say_nothing_of_their_cause() {
-        for error in [uploads::Error::Damaged("secret".into()), StoreError("secret".into()).into()] {
+        for error in [uploads::Error::Damaged("secret".into()), StoreError::unavailable("secret").into()] {
             let error = Error::from(error);
             assert!(error.status().is_server_error());
             assert!(!error.to_json().to_string().contains("secret"));
         }
-        let response = Error::from(uploads::Error::from(StoreError(String::new()))).into_response("test");
+        let response = Error::from(uploads::Error::from(StoreError::unavailable(""))).into_response("test");
         assert_eq!(response.headers()[RETRY_AFTER], "5");
     }
 }

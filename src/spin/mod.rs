@@ -59,7 +59,7 @@ async fn read_settings() -> Result<Settings, SetupError> {
     let read = async |name| match read_variable(name).await {
         Ok(value) => Ok((name, value)),
         // The provider's failure may pass, like a store's.
-        Err(error) => Err(StoreError(format!("cannot read the variable {name:?}: {error}"))),
+        Err(error) => Err(StoreError::unavailable(format!("cannot read the variable {name:?}: {error}"))),
     };
     let values = join_all(Settings::NAMES.map(read)).await;
     let values = values.into_iter().collect::<Result<HashMap<_, _>, _>>()?;

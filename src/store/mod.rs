@@ -3,20 +3,35 @@
 //! It has what every Spin platform's store has and no more: no compare-and-swap, no transaction, no listing by
 //! prefix. Reads may be stale; a `set` that was acknowledged is durable as far as the store is.
 
+pub mod contract;
+mod error;
 mod memory;
 
+pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
-use thiserror::Error;
 
 /// The keys of a store as they are listed.
 pub type Keys = LocalBoxStream<'static, Result<String, StoreError>>;
 
 /// A store of values under string keys.
 ///
-/// Clones are handles of the same store. Operations may overlap; each acts on one key, all or nothing.
+/// Clones are handles of the same store. Operations may overlap; each acts on one key, all or nothing. [`contract`] says
+/// all of it, and holds a store to it.
+///
+/// ```
+/// use bytes::Bytes;
+/// use spin_chunked_upload::store::{MemoryStore, Store};
+///
+/// # pollster::block_on(async {
+/// let store = MemoryStore::default();
+/// store.set("greeting", Bytes::from_static(b"hello")).await?;
+/// assert_eq!(store.get("greeting").await?, Some(Bytes::from_static(b"hello")));
+/// # Ok::<_, spin_chunked_upload::store::StoreError>(())
+/// # }).unwrap();
+/// ```
 // The component runs on one thread, and so do the stores it is given: no future here needs to be `Send`.
 #[allow(async_fn_in_trait)]
 pub trait Store: Clone + 'static {
@@ -35,8 +50,3 @@ pub trait Store: Clone + 'static {
     /// completion or a download takes lists keys. Read it to its end, and use the store for nothing else meanwhile.
     fn keys(&self) -> Keys;
 }
-
-/// The store could not do what it was asked; trying again later may help.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the key-value store failed: {0}")]
-pub struct StoreError(pub String);

@@ -50,7 +50,7 @@ impl WatchedStore {
     fn call(&self, call: Call) -> Result<(), StoreError> {
         let fails = self.fault.borrow().as_ref().is_some_and(|fault| fault(&call));
         self.calls.borrow_mut().push(call);
-        if fails { Err(StoreError("told to fail".to_owned())) } else { Ok(()) }
+        if fails { Err(StoreError::unavailable("told to fail")) } else { Ok(()) }
     }
 }
 

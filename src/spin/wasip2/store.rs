@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use spin_sdk::key_value;
 
-use crate::store::{Keys, Store, StoreError};
+use crate::store::{Keys, Store, StoreError, StoreErrorKind};
 
 /// A store of the application's.
 #[derive(Clone)]
@@ -18,27 +18,27 @@ impl SpinStore {
         match key_value::Store::open(label) {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),
             Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(error)),
         }
     }
 }
 
 impl Store for SpinStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.0.get(key).map_err(|error| failed(&error))?.map(Bytes::from))
+        Ok(self.0.get(key).map_err(failed)?.map(Bytes::from))
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
-        self.0.set(key, &value).map_err(|error| failed(&error))
+        self.0.set(key, &value).map_err(failed)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.0.delete(key).map_err(|error| failed(&error))
+        self.0.delete(key).map_err(failed)
     }
 
     fn keys(&self) -> Keys {
         let store = self.0.clone();
-        let all = async move { store.get_keys().map_err(|error| failed(&error)) };
+        let all = async move { store.get_keys().map_err(failed) };
         let keys = stream::once(all).map(|all| match all {
             Ok(keys) => stream::iter(keys.into_iter().map(Ok)).left_stream(),
             Err(error) => stream::iter([Err(error)]).right_stream(),
@@ -47,6 +47,11 @@ impl Store for SpinStore {
     }
 }
 
-fn failed(error: &key_value::Error) -> StoreError {
-    StoreError(error.to_string())
+fn failed(error: key_value::Error) -> StoreError {
+    let kind = match error {
+        key_value::Error::StoreTableFull => StoreErrorKind::Full,
+        key_value::Error::AccessDenied | key_value::Error::NoSuchStore => StoreErrorKind::Denied,
+        key_value::Error::Other(_) => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, error)
 }

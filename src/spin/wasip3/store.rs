@@ -11,7 +11,7 @@ use spin_sdk::key_value::wit::key_value;
 use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use super::gate;
-use crate::store::{Keys, Store, StoreError};
+use crate::store::{Keys, Store, StoreError, StoreErrorKind};
 
 /// A store of the application's.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ impl SpinStore {
         match key_value::Store::open(label.to_owned()).await {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),
             Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(error)),
         }
     }
 }
@@ -31,17 +31,17 @@ impl SpinStore {
 impl Store for SpinStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
         let _operation = gate::operation().await;
-        Ok(self.0.get(key.to_owned()).await.map_err(|error| failed(&error))?.map(Bytes::from))
+        Ok(self.0.get(key.to_owned()).await.map_err(failed)?.map(Bytes::from))
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
         let _operation = gate::operation().await;
-        self.0.set(key.to_owned(), value.into()).await.map_err(|error| failed(&error))
+        self.0.set(key.to_owned(), value.into()).await.map_err(failed)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         let _operation = gate::operation().await;
-        self.0.delete(key.to_owned()).await.map_err(|error| failed(&error))
+        self.0.delete(key.to_owned()).await.map_err(failed)
     }
 
     fn keys(&self) -> Keys {
@@ -73,13 +73,18 @@ impl Listing {
         match self.keys.read(Vec::with_capacity(KEYS_AT_A_TIME)).await {
             (StreamResult::Dropped, keys) if keys.is_empty() => {
                 // Only now does the store say whether that was all.
-                self.ended.await.map(|()| None).map_err(|error| failed(&error))
+                self.ended.await.map(|()| None).map_err(failed)
             }
             (_, keys) => Ok(Some((keys, self))),
         }
     }
 }
 
-fn failed(error: &key_value::Error) -> StoreError {
-    StoreError(error.to_string())
+fn failed(error: key_value::Error) -> StoreError {
+    let kind = match error {
+        key_value::Error::StoreTableFull => StoreErrorKind::Full,
+        key_value::Error::AccessDenied | key_value::Error::NoSuchStore => StoreErrorKind::Denied,
+        key_value::Error::Other(_) => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, error)
 }
