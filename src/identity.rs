@@ -36,7 +36,7 @@ pub struct ProxyRules {
 
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asking {
+pub enum Identity {
     /// Anyone at all, where users aren't told apart.
     Anyone,
     /// Nobody who has said who they are, where users are told apart.
@@ -60,6 +60,15 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
+    /// The error's name for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Token(_) => "invalid_token",
+            Self::Proxy => "untrusted_proxy",
+            Self::Name => "invalid_user",
+        }
+    }
+
     /// The `WWW-Authenticate` that goes with it (RFC 9110, 11.6.1; RFC 6750, 3).
     pub(crate) fn challenge(&self) -> &'static str {
         match self {
@@ -74,10 +83,10 @@ impl Auth {
     ///
     /// # Errors
     /// Where the request says who sends it, and that can't be believed. A request that says nothing is
-    /// [`Asking::Nobody`]'s.
-    pub fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
+    /// [`Identity::Nobody`]'s.
+    pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, IdentityError> {
         match self {
-            Self::None => Ok(Asking::Anyone),
+            Self::None => Ok(Identity::Anyone),
             Self::Jwt(rules) => rules.identify(headers),
             Self::Header(rules) => rules.identify(headers),
         }
@@ -133,9 +142,9 @@ impl TokenRules {
         self
     }
 
-    fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
+    fn identify(&self, headers: &HeaderMap) -> Result<Identity, IdentityError> {
         let Some(header) = headers.get(AUTHORIZATION) else {
-            return Ok(Asking::Nobody);
+            return Ok(Identity::Nobody);
         };
         let unreadable = IdentityError::Token("the header is not \"Bearer\" and a token");
         let Some((scheme, token)) = header.to_str().ok().and_then(|text| text.split_once(' ')) else {
@@ -174,10 +183,10 @@ impl ProxyRules {
         &self.user_header
     }
 
-    fn identify(&self, headers: &HeaderMap) -> Result<Asking, IdentityError> {
+    fn identify(&self, headers: &HeaderMap) -> Result<Identity, IdentityError> {
         let mut named = headers.get_all(&self.user_header).iter();
         let Some(name) = named.next() else {
-            return Ok(Asking::Nobody);
+            return Ok(Identity::Nobody);
         };
         let secret = headers.get(PROXY_SECRET_HEADER).map(HeaderValue::as_bytes).unwrap_or_default();
         if !bool::from(secret.ct_eq(self.secret.as_bytes())) {
@@ -190,6 +199,6 @@ impl ProxyRules {
     }
 }
 
-fn user(name: String) -> Result<Asking, IdentityError> {
-    if (1..=MAX_USER_BYTES).contains(&name.len()) { Ok(Asking::User(name)) } else { Err(IdentityError::Name) }
+fn user(name: String) -> Result<Identity, IdentityError> {
+    if (1..=MAX_USER_BYTES).contains(&name.len()) { Ok(Identity::User(name)) } else { Err(IdentityError::Name) }
 }

@@ -3,18 +3,20 @@
 //! The crate is a Spin component, and the library that the component is a few lines over. Data flows one way:
 //!
 //! - [`protocol`] reads HTTP requests and writes answers: drf-chunked-upload's protocol and the download;
-//! - [`uploads`] knows what an upload is: its record, its rules, its contents;
-//! - [`view`] is what an application may change about that without changing the service;
+//! - [`http`] has what every protocol needs of HTTP;
+//! - [`view`] is what an application may change without changing the service;
 //! - [`identity`] tells who is asking, and [`settings`] what is configured;
-//! - [`store`] is the key-value port that both of a platform's stores stand behind, and [`outbound`] the port for
-//!   requests to other servers;
-//! - `spin` (on wasm only) puts Spin's HTTP, variables and stores behind these.
+//! - [`uploads`] knows what an upload is: its record, its rules, its contents;
+//! - [`store`] is the key-value port that a platform's stores stand behind, and the contract that they keep;
+//! - `spin` (on wasm only) puts Spin's HTTP, variables and stores behind these. A component calls `spin::serve`.
+//!
+//! What an operator wants to know goes to the [`log`] facade, one record for each event; docs/operations.md lists them.
 
 #![warn(missing_docs, unreachable_pub)]
 
-mod completion_hook;
+mod error_chain;
+pub mod http;
 pub mod identity;
-pub mod outbound;
 pub mod protocol;
 pub mod settings;
 #[cfg(target_family = "wasm")]

@@ -173,7 +173,7 @@ fn a_method_that_is_not_there_says_which_are() {
     let not_allowed = |client: &Client, method: Method, path: &str, allow: &str| {
         let reply = client.send(method.clone(), path, &[], b"").expect(405);
         assert_eq!(reply.header("allow"), allow);
-        assert_eq!(reply.json(), detail(&format!("Method \"{method}\" not allowed.")));
+        reply.expect_json(405, detail(&format!("Method \"{method}\" not allowed.")));
     };
     not_allowed(&client, Method::DELETE, "/uploads/", "GET, HEAD, POST, PUT");
     let id = "123e4567-e89b-12d3-a456-426614174000";
@@ -257,4 +257,58 @@ fn nothing_is_decompressed() {
     }
     let headers = [("Content-Range", "bytes 0-2/3"), ("Content-Encoding", "identity")];
     client.send_form(Method::PUT, "/uploads/", &headers, Form::new().file("file", "f", b"abc")).expect(200);
+}
+
+/// The codes of docs/http-api.md that a client can bring about here; hook, users and manage tests have the others.
+#[test]
+fn each_fault_has_a_code() {
+    let server = Server::with(&[("max_bytes", "1000"), ("max_chunk_bytes", "100000"), ("manage_token", "secret")]);
+    let client = server.client();
+    let put = |range: &str, form: Form| client.put_form("/uploads/", range, form);
+    let with = |name: &str, value: &str| {
+        client.send(Method::PUT, "/uploads/?filename=f", &[("Content-Range", "bytes 0-2/3"), (name, value)], b"abc")
+    };
+    let post = |content_type: &str, body: &[u8]| {
+        client.send(Method::POST, "/uploads/", &[("Content-Type", content_type)], body)
+    };
+    let named = |name: &str| Form::new().field("filename", name).file("file", "", b"abc");
+    let (open, unknown) = (client.begin(b"abcd", 2), "/uploads/123e4567-e89b-12d3-a456-426614174000");
+    let whole = client.upload_whole("f", b"abc").expect(200);
+    let (complete, file) = (whole.text("url"), whole.text("file"));
+    let long_head = "--x\r\na: ".to_owned() + &"y".repeat(70_000);
+    let rows = [
+        (put("bytes 0-2/3", Form::new()), "file_required"),
+        (put("bytes 0-2/3", named("f").file("file", "f", b"abc")), "more_than_one_file"),
+        (put("bytes", named("f")), "invalid_content_range"),
+        (put("bytes 0-3/3", named("f")), "end_past_total"),
+        (put("bytes 0-2/1001", named("f")), "file_too_large"),
+        (put("bytes 0-1/3", named("f")), "chunk_length_mismatch"),
+        (put("bytes 0-2/3", Form::new().file("file", "", b"abc")), "filename_required"),
+        (put("bytes 0-2/3", named(&"f".repeat(256))), "filename_too_long"),
+        (put("bytes 0-2/3", named(&"f".repeat(70_000))), "fields_too_long"),
+        (put("bytes 1-3/4", named("f")), "offset_mismatch"),
+        (with("Content-Encoding", "gzip"), "unsupported_content_encoding"),
+        (with("Content-MD5", "x"), "invalid_digest"),
+        (with("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg=="), "digest_mismatch"),
+        (post("multipart/form-data; boundary=x", long_head.as_bytes()), "invalid_multipart"),
+        (post("application/json", b"{"), "invalid_json"),
+        (post("text/plain", b"abc"), "unsupported_media_type"),
+        (post("text/plain", &[0; 100_001]), "body_too_large"),
+        (client.send(Method::POST, &open, &[], b""), "checksum_required"),
+        (client.complete(&open, "x"), "upload_incomplete"),
+        (client.put_chunk(&open, b"abcde", 2, 5), "total_mismatch"),
+        (client.complete(&complete, "x"), "upload_already_complete"),
+        (client.get(unknown), "upload_not_found"),
+        (client.get("/other"), "not_found"),
+        (client.get("/uploads/?limit=x"), "invalid_query"),
+        (client.get_with(&file, &[("Range", "bytes=9-")]), "range_not_satisfiable"),
+        (client.send(Method::PATCH, &open, &[], b""), "method_not_allowed"),
+        (client.send(Method::POST, "/manage/delete_expired_uploads", &[], b""), "manage_token_required"),
+    ];
+    for (reply, code) in rows {
+        assert!(reply.status.is_client_error(), "{reply:?}");
+        assert_eq!(reply.code(), code);
+    }
+    client.put_chunk(&open, b"abcd", 2, 4).expect(200);
+    assert_eq!(client.complete(&open, "x").expect(400).code(), "checksum_mismatch");
 }

@@ -12,7 +12,7 @@ use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use pollster::block_on;
 use spin_chunked_upload::store::{MemoryStore, Store};
-use spin_chunked_upload::uploads::{Attempt, Sweep, Uploads};
+use spin_chunked_upload::uploads::{Clock, Sweep, Uploads};
 use support::{Client, Form, Reply, Server, data};
 use uuid::Uuid;
 
@@ -144,7 +144,19 @@ fn account_for_all_keys(server: &Server, finished: &[Finished]) {
     assert!(others >= finished.len());
 }
 
+/// A clock that is two days ahead.
+struct LaterClock;
+
+impl Clock for LaterClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now() + SignedDuration::from_hours(48)
+    }
+
+    fn tag(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+}
+
 fn later(store: &MemoryStore) -> Uploads<MemoryStore> {
-    let clock = || Timestamp::now() + SignedDuration::from_hours(48);
-    Uploads::new(store.clone(), None, Attempt::new(clock, Uuid::now_v7()))
+    Uploads::new(store.clone(), None, LaterClock)
 }

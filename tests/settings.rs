@@ -2,8 +2,11 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use serde_json::json;
+use spin_chunked_upload::settings::VARIABLES;
 use support::{Form, Server, data};
 
 #[test]
@@ -103,12 +106,41 @@ fn both_manifests_say_the_same() {
         let differs = |line: &&str| ["#", "source = ", "command = "].iter().any(|start| line.starts_with(start));
         text.lines().filter(|line| !differs(line)).map(str::to_owned).collect::<Vec<_>>()
     };
-    let manifest = read("spin.toml");
-    assert_eq!(manifest, read("spin.wasip2.toml"));
-    for name in spin_chunked_upload::settings::Settings::NAMES {
-        assert!(
-            manifest.contains(&format!("{name} = \"{{{{ {name} }}}}\"")),
-            "{name} is not a variable of the component"
-        );
+    assert_eq!(read("spin.toml"), read("spin.wasip2.toml"));
+}
+
+/// Variables are declared in the code; a manifest has to list each twice all the same.
+#[test]
+fn the_manifest_has_each_declared_variable() {
+    let text = std::fs::read_to_string(support::server::root().join("spin.toml")).unwrap();
+    let manifest: toml::Table = text.parse().unwrap();
+    let (application, component) = (&manifest["variables"], &manifest["component"]["upload"]["variables"]);
+    let declared: BTreeMap<_, _> = VARIABLES.iter().map(|variable| (variable.name, variable)).collect();
+    let named = |table: &toml::Value| table.as_table().unwrap().keys().cloned().collect::<Vec<_>>();
+
+    let names: Vec<_> = declared.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(named(component), names);
+    // The manifest's own allowed_outbound_hosts use one more.
+    let others = named(application).into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>();
+    assert_eq!(others, ["on_completion_host"]);
+    for variable in VARIABLES {
+        let (name, entry) = (variable.name, &application[variable.name]);
+        assert_eq!(component[name].as_str(), Some(format!("{{{{ {name} }}}}").as_str()));
+        assert_eq!(entry["default"].as_str(), Some(variable.default), "the default of {name}");
+        let secret = entry.get("secret").and_then(toml::Value::as_bool).unwrap_or_default();
+        assert_eq!(secret, variable.secret, "whether {name} is secret");
     }
+}
+
+/// docs/settings.md has a row for each, word for word.
+#[test]
+fn the_documentation_has_each_declared_variable() {
+    let text = std::fs::read_to_string(support::server::root().join("docs/settings.md")).unwrap();
+    let table = text.split_once("<!-- settings -->").and_then(|(_, rest)| rest.split_once("<!-- /settings -->"));
+    let rows = VARIABLES.iter().map(|variable| {
+        let default = if variable.default.is_empty() { "none".to_owned() } else { format!("`{}`", variable.default) };
+        format!("| `{}` | {default} | {} |\n", variable.name, variable.meaning)
+    });
+    let expected = format!("| variable | default | meaning |\n| --- | --- | --- |\n{}", rows.collect::<String>());
+    assert_eq!(table.unwrap().0.trim_start(), expected, "the table should be:\n{expected}");
 }

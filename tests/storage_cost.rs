@@ -12,9 +12,10 @@ use futures::StreamExt;
 use http::{Method, Request, StatusCode};
 use pollster::block_on;
 use serde_json::Value;
-use spin_chunked_upload::protocol::{RequestBody, ResponseBody, Service};
+use spin_chunked_upload::http::{RequestBody, ResponseBody};
+use spin_chunked_upload::protocol::Service;
 use spin_chunked_upload::settings::Settings;
-use spin_chunked_upload::uploads::Attempt;
+use spin_chunked_upload::uploads::SystemClock;
 use stores::{Call, WatchedStore};
 
 const SEGMENT: usize = 1_000;
@@ -22,14 +23,14 @@ const SEGMENT: usize = 1_000;
 /// Sends a request to the service, and returns the status and the whole body.
 fn send(store: &WatchedStore, request: Request<Vec<u8>>) -> (StatusCode, Vec<u8>) {
     let settings = Settings::read(|name| (name == "segment_size").then(|| SEGMENT.to_string())).unwrap();
-    let service = Service::new(settings, store.clone(), None, Attempt::now());
-    let body = |bytes: Vec<u8>| -> RequestBody { futures::stream::iter([Ok(Bytes::from(bytes))]).boxed() };
+    let service = Service::new(settings, store.clone(), None, SystemClock);
+    let body = |bytes: Vec<u8>| -> RequestBody { futures::stream::iter([Ok(Bytes::from(bytes))]).boxed_local() };
     block_on(async {
         let response = service.handle(request.map(body)).await;
         let status = response.status();
         let bytes = match response.into_body() {
             ResponseBody::Full(bytes) => bytes.to_vec(),
-            ResponseBody::Reading(pieces) => pieces.map(|piece| piece.unwrap().to_vec()).concat().await,
+            ResponseBody::File(bytes) => bytes.map(|item| item.unwrap().to_vec()).concat().await,
         };
         (status, bytes)
     })

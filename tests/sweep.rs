@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use pollster::block_on;
 use spin_chunked_upload::store::Store;
 use spin_chunked_upload::uploads::{
-    Algorithm, Append, Attempt, Error, Expected, NewUpload, Owner, Sweep, Swept, Upload, Uploads,
+    Algorithm, Append, Clock, Error, Expected, NewUpload, Owner, Sweep, Swept, Upload, Uploads,
 };
 use stores::{Call, WatchedStore};
 use uuid::{NoContext, Uuid};
@@ -29,11 +29,23 @@ fn pass(duration: SignedDuration) {
     NOW.set(NOW.get() + duration);
 }
 
+/// The tests' own clock.
+struct TestClock;
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        NOW.get()
+    }
+
+    fn tag(&self) -> Uuid {
+        let now = NOW.get();
+        let seconds = u64::try_from(now.as_second()).unwrap();
+        Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, now.subsec_nanosecond().unsigned_abs()))
+    }
+}
+
 fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
-    let now = NOW.get();
-    let seconds = u64::try_from(now.as_second()).unwrap();
-    let time = uuid::Timestamp::from_unix(NoContext, seconds, now.subsec_nanosecond().unsigned_abs());
-    Uploads::new(store.clone(), None, Attempt::new(|| NOW.get(), Uuid::new_v7(time)))
+    Uploads::new(store.clone(), None, TestClock)
 }
 
 fn create(store: &WatchedStore) -> Append<WatchedStore> {
@@ -56,7 +68,7 @@ async fn begin(store: &WatchedStore, bytes: &[u8]) -> Upload {
     append.commit().await.unwrap()
 }
 
-async fn go_on(store: &WatchedStore, id: Uuid) -> Append<WatchedStore> {
+async fn open_append(store: &WatchedStore, id: Uuid) -> Append<WatchedStore> {
     let uploads = request(store);
     let upload = uploads.find(id).await.unwrap();
     let offset = upload.offset();
@@ -74,14 +86,14 @@ async fn read(store: &WatchedStore, upload: &Upload) -> Vec<u8> {
 
 /// Steps until there is no more to do, and the sum of what they have done.
 async fn sweep(store: &WatchedStore, keep_records: bool) -> (usize, usize) {
-    let (mut expired, mut leftovers, mut after) = (0, 0, None);
+    let (mut expired, mut orphans, mut after) = (0, 0, None);
     for _ in 0..1_000 {
         let step = request(store).sweep(Sweep { expiration_delta: DAY, keep_records, after }).await.unwrap();
         expired += step.expired;
-        leftovers += step.leftovers;
+        orphans += step.orphans;
         after = step.after;
         if !step.more {
-            return (expired, leftovers);
+            return (expired, orphans);
         }
     }
     panic!("the sweep does not end");
@@ -104,8 +116,8 @@ fn expired_uploads_go_and_others_stay() {
         assert_eq!(request(&store).find(open.id).await.unwrap(), open);
         let done = request(&store).find(done.id).await.unwrap();
         assert!(read(&store, &done).await == file);
-        let places = request(&store).places(Owner::User("ann"), None, 10).await.unwrap();
-        assert_eq!(places.len(), 2);
+        let listed = request(&store).list(Owner::User("ann"), None, 10).await.unwrap();
+        assert_eq!(listed.len(), 2);
         let left: Vec<_> = store.all_keys().into_iter().filter(|key| key.contains(&expired.id.to_string())).collect();
         assert_eq!(left, [format!("upload/{}/deleted", expired.id)]);
         pass(DAY + SignedDuration::from_secs(61));
@@ -122,7 +134,7 @@ fn a_record_can_be_kept() {
         pass(DAY * 2);
         assert_eq!(sweep(&store, true).await, (1, 10));
         let kept = request(&store).find(upload.id).await.unwrap();
-        assert!(kept.is_emptied() && kept.is_expired(NOW.get(), DAY * 100));
+        assert!(kept.is_purged() && kept.is_expired(NOW.get(), DAY * 100));
         assert_eq!(kept.offset(), 1_000);
         assert!(matches!(request(&store).append(kept.clone(), 1_000, None), Err(Error::Expired)));
         let completed = request(&store).complete(kept, Expected::Any, "f.done".to_owned()).await;
@@ -133,19 +145,19 @@ fn a_record_can_be_kept() {
 }
 
 #[test]
-fn leftovers_go_when_no_request_can_name_them_any_more() {
+fn orphans_go_when_no_request_can_name_them_any_more() {
     let (store, file) = (WatchedStore::default(), data::bytes(3, 1_000));
     block_on(async {
         let upload = begin(&store, &file[..300]).await;
         // One crashes, one takes its time.
-        let mut crashed = go_on(&store, upload.id).await;
+        let mut crashed = open_append(&store, upload.id).await;
         crashed.write(&data::bytes(4, 700)).await.unwrap();
         drop(crashed);
         let mut first_crashed = create(&store);
         first_crashed.write(&file).await.unwrap();
         drop(first_crashed);
         pass(SignedDuration::from_hours(13));
-        let mut slow = go_on(&store, upload.id).await;
+        let mut slow = open_append(&store, upload.id).await;
         slow.write(&file[300..600]).await.unwrap();
         pass(SignedDuration::from_hours(11));
         assert_eq!(sweep(&store, false).await, (0, 0), "nothing is old enough");
@@ -172,11 +184,11 @@ fn a_request_that_is_too_late_commits_nothing() {
     block_on(async {
         let upload = begin(&store, &file[..300]).await;
         let before = store.all_keys();
-        let mut late = go_on(&store, upload.id).await;
+        let mut late = open_append(&store, upload.id).await;
         late.write(&file[300..]).await.unwrap();
         pass(SignedDuration::from_hours(12) + SignedDuration::from_secs(1));
         assert!(matches!(late.commit().await, Err(Error::TooLate)));
-        let mut expired = go_on(&store, upload.id).await;
+        let mut expired = open_append(&store, upload.id).await;
         expired.set_deadline(NOW.get() + SignedDuration::from_secs(1));
         expired.write(&file[300..]).await.unwrap();
         pass(SignedDuration::from_secs(1));
@@ -210,7 +222,7 @@ fn a_step_is_bounded_and_the_next_one_goes_on() {
             assert!(steps.len() < 20);
         }
         let sum = |count: fn(&Swept) -> usize| steps.iter().map(count).sum::<usize>();
-        assert_eq!((sum(|step| step.expired), sum(|step| step.leftovers)), (1_100, 3_300));
+        assert_eq!((sum(|step| step.expired), sum(|step| step.orphans)), (1_100, 3_300));
         assert!(store.all_keys().iter().all(|key| key.ends_with("/deleted")));
         pass(DAY * 2);
         assert_eq!(sweep(&store, false).await, (0, 0));

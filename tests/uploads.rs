@@ -10,13 +10,13 @@ mod stores;
 use futures::StreamExt;
 use pollster::block_on;
 use proptest::prelude::*;
-use spin_chunked_upload::uploads::{Algorithm, Append, Attempt, Error, Expected, NewUpload, Upload, Uploads};
+use spin_chunked_upload::uploads::{Algorithm, Append, Error, Expected, NewUpload, SystemClock, Upload, Uploads};
 use stores::{Call, WatchedStore};
 use uuid::Uuid;
 
 /// What a new request sees.
 fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
-    Uploads::new(store.clone(), None, Attempt::now())
+    Uploads::new(store.clone(), None, SystemClock)
 }
 
 fn create(store: &WatchedStore, total: usize, segment_size: u32) -> Append<WatchedStore> {

@@ -4,10 +4,11 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
-use spin_chunked_upload::protocol::{ResponseBody, Service};
+use spin_chunked_upload::http::ResponseBody;
+use spin_chunked_upload::protocol::Service;
 use spin_chunked_upload::settings::Settings;
 use spin_chunked_upload::store::{MemoryStore, Store};
-use spin_chunked_upload::uploads::Attempt;
+use spin_chunked_upload::uploads::SystemClock;
 
 /// The secret of the management requests.
 pub const MANAGE_TOKEN: &str = "of-the-fuzzer";
@@ -53,10 +54,10 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = stream::iter(body.into_iter().map(Ok)).boxed();
+        let body = stream::iter(body.into_iter().map(Ok)).boxed_local();
         let request = request.body(body).expect("the targets send only what HTTP can");
         pollster::block_on(async {
-            let service = Service::new(settings(), self.store.clone(), None, Attempt::now());
+            let service = Service::new(settings(), self.store.clone(), None, SystemClock);
             let (head, body) = service.handle(request).await.into_parts();
             Answer { status: head.status, headers: head.headers, body: read(body).await }
         })
@@ -124,10 +125,10 @@ fn settings() -> Settings {
 async fn read(body: ResponseBody) -> Option<Vec<u8>> {
     match body {
         ResponseBody::Full(bytes) => Some(bytes.to_vec()),
-        ResponseBody::Reading(mut pieces) => {
+        ResponseBody::File(mut bytes) => {
             let mut whole = Vec::new();
-            while let Some(piece) = pieces.next().await {
-                whole.extend_from_slice(&piece.ok()?);
+            while let Some(item) = bytes.next().await {
+                whole.extend_from_slice(&item.ok()?);
             }
             Some(whole)
         }

@@ -22,9 +22,9 @@ type Checked = Result<(), String>;
 /// Checks an upload while others may still be open.
 pub async fn upload(client: &Client, id: Uuid, single_writer: bool) -> Checked {
     let (tries, was_deleted, offset) = {
-        let told = client.told.borrow();
-        let tries = told.completions.get(&id).cloned().unwrap_or_default();
-        (tries, told.deleted.contains(&id), told.offsets.get(&id).copied().unwrap_or_default())
+        let ledger = client.ledger.borrow();
+        let tries = ledger.completions.get(&id).cloned().unwrap_or_default();
+        (tries, ledger.deleted.contains(&id), ledger.offsets.get(&id).copied().unwrap_or_default())
     };
     let is_complete = tries.iter().any(|completion| completion.acknowledged.is_some());
     let uploads = client.request();
@@ -33,7 +33,7 @@ pub async fn upload(client: &Client, id: Uuid, single_writer: bool) -> Checked {
         Err(Error::NotFound) if was_deleted || !is_complete => return Ok(()),
         Err(error) => return Err(format!("{id}: {error}, and it was acknowledged as complete: {is_complete}")),
     };
-    if found.is_emptied() && !is_complete {
+    if found.is_purged() && !is_complete {
         return Ok(());
     }
     let bytes = read(client, &found).await.map_err(|error| format!("{id} can't be read: {error}"))?;
@@ -85,7 +85,7 @@ async fn read(client: &Client, upload: &Upload) -> Result<Vec<u8>, Error> {
 }
 
 /// Checks that the keys that a last sweep has left are those of complete uploads.
-pub async fn leftovers(client: &Client, keys: Vec<String>) -> Checked {
+pub async fn orphans(client: &Client, keys: Vec<String>) -> Checked {
     let mut kept = BTreeSet::new();
     for key in keys {
         let id = key.split('/').find_map(|part| Uuid::try_parse(part.get(part.len().checked_sub(36)?..)?).ok());
@@ -94,7 +94,7 @@ pub async fn leftovers(client: &Client, keys: Vec<String>) -> Checked {
         };
         match client.request().find(id).await {
             Ok(upload) if upload.is_complete() => drop(kept.insert(key)),
-            Ok(upload) if upload.is_emptied() && !key.starts_with("data/") && !key.starts_with("page/") => {}
+            Ok(upload) if upload.is_purged() && !key.starts_with("data/") && !key.starts_with("page/") => {}
             _ => return Err(format!("{key} is left of an upload that isn't complete")),
         }
     }

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 use md5::{Digest, Md5};
-use spin_chunked_upload::uploads::{Algorithm, Attempt, Error, Expected, NewUpload, Sweep, Upload, Uploads};
+use spin_chunked_upload::uploads::{Algorithm, Error, Expected, NewUpload, Sweep, Upload, Uploads};
 use uuid::Uuid;
 
 use crate::bug::Bug;
-use crate::clock;
+use crate::clock::{self, SimClock};
 use crate::store::SimStore;
 
 /// How long after its creation an upload expires.
@@ -21,7 +21,7 @@ const LONGEST: usize = 60;
 
 /// What clients have been told, and have tried: the contract is about this.
 #[derive(Default)]
-pub struct Told {
+pub struct Ledger {
     /// The uploads there are.
     pub uploads: Vec<Uuid>,
     /// The tries to complete each upload.
@@ -47,24 +47,24 @@ pub struct Completion {
 
 /// Writes down the end of a try, also where its process is lost.
 struct Trying {
-    told: Rc<RefCell<Told>>,
+    ledger: Rc<RefCell<Ledger>>,
     id: Uuid,
     index: usize,
 }
 
 impl Trying {
-    fn begin(told: &Rc<RefCell<Told>>, id: Uuid) -> Self {
+    fn begin(ledger: &Rc<RefCell<Ledger>>, id: Uuid) -> Self {
         let index = {
-            let mut told = told.borrow_mut();
-            let tries = told.completions.entry(id).or_default();
+            let mut ledger = ledger.borrow_mut();
+            let tries = ledger.completions.entry(id).or_default();
             tries.push(Completion::default());
             tries.len() - 1
         };
-        Self { told: told.clone(), id, index }
+        Self { ledger: ledger.clone(), id, index }
     }
 
     fn with(&self, change: impl FnOnce(&mut Completion)) {
-        if let Some(tries) = self.told.borrow_mut().completions.get_mut(&self.id) {
+        if let Some(tries) = self.ledger.borrow_mut().completions.get_mut(&self.id) {
             change(&mut tries[self.index]);
         }
     }
@@ -80,7 +80,7 @@ impl Drop for Trying {
 #[derive(Clone)]
 pub struct Client {
     pub store: SimStore,
-    pub told: Rc<RefCell<Told>>,
+    pub ledger: Rc<RefCell<Ledger>>,
     pub random: Rc<RefCell<fastrand::Rng>>,
     pub bug: Option<Bug>,
 }
@@ -113,21 +113,18 @@ impl Client {
 
     /// One of the uploads, the newest ones rather than others.
     fn upload(&self) -> Option<Uuid> {
-        let count = self.told.borrow().uploads.len();
+        let count = self.ledger.borrow().uploads.len();
         let from = count.saturating_sub(2);
-        (count > 0).then(|| self.told.borrow().uploads[from + self.below(count - from)])
+        (count > 0).then(|| self.ledger.borrow().uploads[from + self.below(count - from)])
     }
 
     /// The uploads as a new request sees them.
     pub fn request(&self) -> Uploads<SimStore> {
-        self.request_by(clock::now)
+        self.request_by(SimClock::new(self.random.clone()))
     }
 
-    fn request_by(&self, now: fn() -> Timestamp) -> Uploads<SimStore> {
-        let random: [u8; 10] = std::array::from_fn(|_| self.random.borrow_mut().u8(..));
-        let milliseconds = u64::try_from(now().as_millisecond()).unwrap_or_default();
-        let tag = uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid();
-        Uploads::new(self.store.clone(), None, Attempt::new(now, tag))
+    fn request_by(&self, clock: SimClock) -> Uploads<SimStore> {
+        Uploads::new(self.store.clone(), None, clock)
     }
 
     async fn create(&self) -> Tried {
@@ -143,7 +140,7 @@ impl Client {
             segment_size: 1 + u32::try_from(self.below(5)).unwrap_or_default(),
             listed: self.below(2) == 0,
         };
-        self.told.borrow_mut().uploads.push(id);
+        self.ledger.borrow_mut().uploads.push(id);
         let mut append = self.request().create(new)?;
         self.fill(&mut append, total).await?;
         let upload = append.commit().await?;
@@ -206,9 +203,9 @@ impl Client {
     }
 
     fn acknowledged(&self, upload: &Upload) {
-        let mut told = self.told.borrow_mut();
-        told.chunks += 1;
-        let highest = told.offsets.entry(upload.id).or_default();
+        let mut ledger = self.ledger.borrow_mut();
+        ledger.chunks += 1;
+        let highest = ledger.offsets.entry(upload.id).or_default();
         *highest = upload.offset().max(*highest);
     }
 
@@ -218,7 +215,7 @@ impl Client {
         if upload.is_expired(clock::now(), EXPIRATION) {
             return Ok(());
         }
-        let trying = Trying::begin(&self.told, id);
+        let trying = Trying::begin(&self.ledger, id);
         let deadline = upload.expires_at(EXPIRATION);
         let mut verified = uploads.verify(upload, Expected::Any, "f.done".to_owned())?;
         verified.set_deadline(deadline);
@@ -234,7 +231,7 @@ impl Client {
     async fn delete(&self, id: Uuid) -> Tried {
         let uploads = self.request();
         let upload = uploads.find(id).await?;
-        self.told.borrow_mut().deleted.insert(id);
+        self.ledger.borrow_mut().deleted.insert(id);
         uploads.delete(&upload).await
     }
 
@@ -249,18 +246,19 @@ impl Client {
         let pieces: Vec<_> = uploads.read(&upload, 0..upload.offset()).try_collect().await?;
         let found = hex::encode(Md5::digest(pieces.concat()));
         if found != checksum {
-            self.told.borrow_mut().broken = Some(format!("a download of {id} had other bytes than were verified"));
+            self.ledger.borrow_mut().broken = Some(format!("a download of {id} had other bytes than were verified"));
         }
         Ok(())
     }
 
     /// Sweeps to the end.
     pub async fn sweep(&self) -> Tried {
-        let now = if self.bug == Some(Bug::NoGrace) { clock::hasty_now } else { clock::now };
+        let clock = SimClock::new(self.random.clone());
+        let clock = if self.bug == Some(Bug::NoGrace) { clock.hasty() } else { clock };
         let mut after = None;
         loop {
             let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records: self.below(4) == 0, after };
-            let swept = self.request_by(now).sweep(sweep).await?;
+            let swept = self.request_by(clock.clone()).sweep(sweep).await?;
             if !swept.more {
                 return Ok(());
             }
@@ -268,7 +266,7 @@ impl Client {
         }
     }
 
-    /// The hasty sweep's clock is ahead, but uploads don't expire by that: its bug is about leftovers.
+    /// The hasty sweep's clock is ahead, but uploads don't expire by that: its bug is about orphans.
     fn sweeps_after(&self) -> SignedDuration {
         if self.bug == Some(Bug::NoGrace) { EXPIRATION + SignedDuration::from_hours(30) } else { EXPIRATION }
     }

@@ -1,8 +1,11 @@
 //! The simulated time, which all requests see.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use jiff::{SignedDuration, Timestamp};
+use spin_chunked_upload::uploads::Clock;
+use uuid::Uuid;
 
 /// When each history begins: 2026-11-23T00:00:00Z.
 const START: i64 = 1_795_392_000_000_000;
@@ -21,12 +24,38 @@ pub fn now() -> Timestamp {
     Timestamp::from_microsecond(NOW.get()).unwrap_or_default()
 }
 
-/// The time of requests whose clock is a day and some hours ahead: a sweep that has no patience.
-pub fn hasty_now() -> Timestamp {
-    now() + SignedDuration::from_hours(30)
-}
-
 /// Lets time go by.
 pub fn advance(by: SignedDuration) {
     NOW.set(NOW.get() + i64::try_from(by.as_micros()).unwrap_or(i64::MAX));
+}
+
+/// A request's clock: the simulated time, or a time that is ahead of it.
+#[derive(Clone)]
+pub struct SimClock {
+    random: Rc<RefCell<fastrand::Rng>>,
+    ahead: SignedDuration,
+}
+
+impl SimClock {
+    /// A clock that is right, and draws its tags from `random`.
+    pub fn new(random: Rc<RefCell<fastrand::Rng>>) -> Self {
+        Self { random, ahead: SignedDuration::ZERO }
+    }
+
+    /// The same clock, a day and some hours ahead: that of a sweep without patience.
+    pub fn hasty(self) -> Self {
+        Self { ahead: SignedDuration::from_hours(30), ..self }
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        now() + self.ahead
+    }
+
+    fn tag(&self) -> Uuid {
+        let random: [u8; 10] = std::array::from_fn(|_| self.random.borrow_mut().u8(..));
+        let milliseconds = u64::try_from(self.now().as_millisecond()).unwrap_or_default();
+        uuid::Builder::from_unix_timestamp_millis(milliseconds, &random).into_uuid()
+    }
 }

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use jiff::SignedDuration;
 
 use crate::bug::Bug;
-use crate::client::{Client, EXPIRATION, Told};
+use crate::client::{Client, EXPIRATION, Ledger};
 use crate::scheduler::{Faults, Scheduler};
 use crate::store::{SimStore, World};
 use crate::{check, clock};
@@ -43,7 +43,7 @@ impl fmt::Display for Totals {
 
 struct History {
     scheduler: Scheduler,
-    told: Rc<RefCell<Told>>,
+    ledger: Rc<RefCell<Ledger>>,
     random: Rc<RefCell<fastrand::Rng>>,
     bug: Option<Bug>,
 }
@@ -66,7 +66,7 @@ pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
     }
     let world = Rc::new(RefCell::new(World::new(bug)));
     let scheduler = Scheduler::new(world, random.fork(), faults, shown);
-    let mut history = History { scheduler, told: Rc::default(), random: Rc::new(RefCell::new(random.fork())), bug };
+    let mut history = History { scheduler, ledger: Rc::default(), random: Rc::new(RefCell::new(random.fork())), bug };
     for _ in 0..random.usize(2..6) {
         for _ in 0..clients {
             let client = history.client();
@@ -98,7 +98,7 @@ impl History {
     /// A client in a process of its own.
     fn client(&self) -> Client {
         let store = SimStore { world: self.scheduler.world.clone(), process: self.scheduler.processes.len() };
-        Client { store, told: self.told.clone(), random: self.random.clone(), bug: self.bug }
+        Client { store, ledger: self.ledger.clone(), random: self.random.clone(), bug: self.bug }
     }
 
     /// Lets a client do something on a store without faults, with nobody else about.
@@ -106,8 +106,8 @@ impl History {
         let paused = std::mem::take(&mut self.scheduler.world.borrow_mut().pending);
         let faults = std::mem::replace(&mut self.scheduler.faults, Faults { failures: 0, crashes: 0, stale: false });
         let (client, result) = (self.client(), Rc::new(RefCell::new(None)));
-        let told = result.clone();
-        self.scheduler.start(async move { *told.borrow_mut() = Some(action(client).await) }.boxed_local());
+        let returned = result.clone();
+        self.scheduler.start(async move { *returned.borrow_mut() = Some(action(client).await) }.boxed_local());
         self.scheduler.run();
         self.scheduler.faults = faults;
         self.scheduler.world.borrow_mut().pending = paused;
@@ -115,10 +115,10 @@ impl History {
     }
 
     fn check(&mut self, single_writer: bool) -> Result<(), String> {
-        if let Some(broken) = self.told.borrow().broken.clone() {
+        if let Some(broken) = self.ledger.borrow().broken.clone() {
             return Err(broken);
         }
-        let ids = self.told.borrow().uploads.clone();
+        let ids = self.ledger.borrow().uploads.clone();
         for id in ids {
             self.alone(async move |client| check::upload(&client, id, single_writer).await)??;
         }
@@ -137,14 +137,14 @@ impl History {
         }
         self.check(false)?;
         let keys = self.scheduler.world.borrow().keys();
-        self.alone(async move |client| check::leftovers(&client, keys).await)??;
-        let told = self.told.borrow();
+        self.alone(async move |client| check::orphans(&client, keys).await)??;
+        let ledger = self.ledger.borrow();
         let acknowledged = |tries: &Vec<crate::client::Completion>| tries.iter().any(|one| one.acknowledged.is_some());
         Ok(Totals {
             steps: self.scheduler.steps,
             crashes: self.scheduler.crashes,
-            chunks: told.chunks,
-            completions: told.completions.values().filter(|tries| acknowledged(tries)).count(),
+            chunks: ledger.chunks,
+            completions: ledger.completions.values().filter(|tries| acknowledged(tries)).count(),
         })
     }
 }

@@ -13,42 +13,42 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use super::body::{self, ResponseBody};
-use super::error::Error;
-use super::{Context, digest_name};
+use super::Context;
+use crate::http::failure::Failure;
+use crate::http::{ResponseBody, digest, response};
 use crate::store::Store;
-use crate::uploads::{self, Upload};
+use crate::uploads::{self, Damage, Upload};
 use crate::view::View;
 
 /// What an `ext-value` must escape: all but the `attr-char` of RFC 8187, 3.2.1 that are likely in a filename.
 const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Answers with the file at this path.
-pub(super) async fn answer<S: Store, V: View>(
+/// Responds with the file at this path.
+pub(super) async fn download<S: Store, V: View>(
     context: &Context<S, V>,
     path: &str,
     id: Uuid,
-) -> Result<Response<ResponseBody>, Error> {
+) -> Result<Response<ResponseBody>, Failure> {
     let request = &context.request.headers;
     let upload = find(context, path, id).await?;
     let file = File::of(&upload)?;
     if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
-        let mut response = body::empty(StatusCode::NOT_MODIFIED);
+        let mut response = response::empty(StatusCode::NOT_MODIFIED);
         response.headers_mut().typed_insert(file.etag);
         return Ok(response);
     }
     let range = file.requested_range(request)?;
     let bytes = context.uploads.read(&upload, range.clone().unwrap_or(0..file.length));
-    Ok(file.into_response(ResponseBody::Reading(bytes), range))
+    Ok(file.into_response(ResponseBody::File(bytes), range))
 }
 
 /// The complete upload whose file is at this path.
-async fn find<S: Store, V: View>(context: &Context<S, V>, path: &str, id: Uuid) -> Result<Upload, Error> {
+async fn find<S: Store, V: View>(context: &Context<S, V>, path: &str, id: Uuid) -> Result<Upload, Failure> {
     let upload = match context.find(id).await {
-        Err(uploads::Error::NotFound) => return Err(Error::NothingHere),
+        Err(uploads::Error::NotFound) => return Err(Failure::NotFound),
         found => found?,
     };
-    if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Error::NothingHere) }
+    if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Failure::NotFound) }
 }
 
 /// What there is to say of a file, whatever part of it is sent.
@@ -63,9 +63,9 @@ struct File {
 }
 
 impl File {
-    fn of(upload: &Upload) -> Result<Self, Error> {
-        let checksum = upload.checksum().ok_or(Error::NothingHere)?;
-        let unreadable = || uploads::Error::Damaged(format!("the checksum of {} can't be read", upload.id));
+    fn of(upload: &Upload) -> Result<Self, Failure> {
+        let checksum = upload.checksum().ok_or(Failure::NotFound)?;
+        let unreadable = || uploads::Error::from(Damage::of_checksum(upload.id));
         let digest = hex::decode(&checksum.hex).map_err(|_| unreadable())?;
         let completed_at = upload.completed_at.unwrap_or(upload.created_at);
         Ok(Self {
@@ -74,13 +74,13 @@ impl File {
             last_modified: system_time(completed_at).into(),
             content_type: mime_guess::from_path(&upload.filename).first_or_octet_stream().to_string(),
             disposition: content_disposition(&upload.filename),
-            digest: format!("{}=:{}:", digest_name(checksum.algorithm), BASE64.encode(digest)),
+            digest: format!("{}=:{}:", digest::name(checksum.algorithm), BASE64.encode(digest)),
         })
     }
 
     /// The bytes that the request asks for; `None` for all. Several ranges at once are answered with all, as RFC 9110,
     /// 14.2 allows, and so is what isn't a range at all.
-    fn requested_range(&self, request: &HeaderMap) -> Result<Option<Range<u64>>, Error> {
+    fn requested_range(&self, request: &HeaderMap) -> Result<Option<Range<u64>>, Failure> {
         let Some(range) = request.get(RANGE).and_then(|value| value.to_str().ok()) else {
             return Ok(None);
         };
@@ -93,7 +93,7 @@ impl File {
         };
         match ranges.validate(self.length).as_deref() {
             Ok([single]) => Ok(Some(*single.start()..*single.end() + 1)),
-            Err(RangeUnsatisfiableError::Unsatisfiable) => Err(Error::Range(self.length)),
+            Err(RangeUnsatisfiableError::Unsatisfiable) => Err(Failure::Range(self.length)),
             _ => Ok(None),
         }
     }

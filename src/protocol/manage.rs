@@ -6,8 +6,8 @@ use serde::Serialize;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use super::body::{self, ResponseBody};
-use super::error::Error;
+use crate::http::failure::Failure;
+use crate::http::{ResponseBody, response};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::uploads::{Sweep, Swept, Uploads};
@@ -17,9 +17,9 @@ pub(super) const DELETE_EXPIRED: &str = "manage/delete_expired_uploads";
 /// What a step has done, and how to go on.
 #[derive(Serialize)]
 struct Answer {
-    /// Expired uploads that were deleted, or lost their contents.
+    /// Expired uploads that were deleted, or purged of their contents.
     deleted: usize,
-    /// Values removed that belonged to no upload any more.
+    /// Keys of orphans that were removed.
     removed: usize,
     /// Whether to call again, with this cursor.
     more: bool,
@@ -31,33 +31,33 @@ pub(super) async fn delete_expired<S: Store, B>(
     settings: &Settings,
     uploads: &Uploads<S>,
     request: &Request<B>,
-) -> Result<Response<ResponseBody>, Error> {
-    let token = settings.manage_token.as_ref().ok_or(Error::NothingHere)?;
+) -> Result<Response<ResponseBody>, Failure> {
+    let token = settings.manage_token.as_ref().ok_or(Failure::NotFound)?;
     check_token(request, token)?;
     if request.method() != Method::POST {
-        return Err(Error::Method { method: request.method().clone(), allow: "POST" });
+        return Err(Failure::Method { method: request.method().clone(), allow: "POST" });
     }
     let sweep = read_query(request.uri().query().unwrap_or_default(), settings)?;
-    let Swept { expired, leftovers, more, after } = uploads.sweep(sweep).await?;
+    let Swept { expired, orphans, more, after } = uploads.sweep(sweep).await?;
     let cursor = after.filter(|_| more);
-    Ok(body::json(StatusCode::OK, &Answer { deleted: expired, removed: leftovers, more, cursor }))
+    Ok(response::json(StatusCode::OK, &Answer { deleted: expired, removed: orphans, more, cursor }))
 }
 
-fn check_token<B>(request: &Request<B>, token: &str) -> Result<(), Error> {
+fn check_token<B>(request: &Request<B>, token: &str) -> Result<(), Failure> {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let sent = header.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     match sent {
         Some((_, sent)) if bool::from(sent.trim().as_bytes().ct_eq(token.as_bytes())) => Ok(()),
-        _ => Err(Error::ManageToken),
+        _ => Err(Failure::ManageToken),
     }
 }
 
-fn read_query(text: &str, settings: &Settings) -> Result<Sweep, Error> {
+fn read_query(text: &str, settings: &Settings) -> Result<Sweep, Failure> {
     let mut sweep = Sweep { expiration_delta: settings.expiration_delta, keep_records: false, after: None };
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         match name.as_ref() {
-            "keep_record" => sweep.keep_records = value.parse().map_err(|_| Error::Query("keep_record"))?,
-            "cursor" => sweep.after = Some(Uuid::try_parse(&value).map_err(|_| Error::Query("cursor"))?),
+            "keep_record" => sweep.keep_records = value.parse().map_err(|_| Failure::Query("keep_record"))?,
+            "cursor" => sweep.after = Some(Uuid::try_parse(&value).map_err(|_| Failure::Query("cursor"))?),
             _ => {}
         }
     }

@@ -2,10 +2,10 @@
 
 use http::{Response, StatusCode};
 
-use super::body::{self, ResponseBody};
-use super::urls::Urls;
+use crate::http::urls::Urls;
+use crate::http::{ResponseBody, response};
 
-pub(super) fn answer(urls: &Urls) -> Response<ResponseBody> {
+pub(super) fn respond(urls: &Urls) -> Response<ResponseBody> {
     let text = format!(
         "Chunked, resumable file uploads, wire-compatible with drf-chunked-upload.\n\
          \n\
@@ -14,8 +14,8 @@ pub(super) fn answer(urls: &Urls) -> Response<ResponseBody> {
          \x20                 then POST md5=… to that url.\n\
          Resume:           GET the url; the upload goes on at the answer's offset.\n\
          \n\
-         README.md describes all of it.\n",
+         GET openapi.json describes all of it for machines.\n",
         uploads = urls.uploads(),
     );
-    body::full(StatusCode::OK, "text/plain; charset=utf-8", text.into_bytes())
+    response::full(StatusCode::OK, "text/plain; charset=utf-8", text.into_bytes())
 }

@@ -3,6 +3,7 @@
 use http::HeaderValue;
 
 use super::reader::{Reader, SettingError};
+use super::variable;
 
 /// The other origins whose pages may use the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +17,7 @@ pub enum CorsOrigins {
 }
 
 pub(super) fn read(reader: &Reader<'_>) -> Result<CorsOrigins, SettingError> {
-    reader.read(
-        "cors_origins",
-        CorsOrigins::None,
-        parse,
-        "* or a list of origins such as https://example.com, separated by commas",
-    )
+    Ok(reader.parse_optional(&variable::CORS_ORIGINS, parse)?.unwrap_or(CorsOrigins::None))
 }
 
 fn parse(text: &str) -> Option<CorsOrigins> {

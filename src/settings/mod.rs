@@ -1,9 +1,10 @@
-//! The service's settings, read from Spin variables. README.md, "Settings", describes each.
+//! The service's settings, read from Spin variables. [`VARIABLES`] declares each; docs/settings.md describes them.
 
 mod auth;
 mod cors;
 mod hook;
 mod reader;
+pub(crate) mod variable;
 
 use std::time::Duration;
 
@@ -16,8 +17,23 @@ pub use cors::CorsOrigins;
 pub use hook::HookSettings;
 use reader::Reader;
 pub use reader::SettingError;
+pub use variable::{VARIABLES, Variable};
 
 /// The settings; one for each of drf-chunked-upload's, and some of this service's own.
+///
+/// ```
+/// use spin_chunked_upload::settings::Settings;
+///
+/// // As Spin reads them, from texts by name:
+/// let settings = Settings::read(|name| (name == "max_bytes").then(|| "5000000".to_owned()))?;
+/// assert_eq!(settings.max_bytes, Some(5_000_000));
+///
+/// // Or by hand:
+/// let mut settings = Settings::default();
+/// settings.checksum_required = false;
+/// # Ok::<_, spin_chunked_upload::settings::SettingError>(())
+/// ```
+#[non_exhaustive]
 pub struct Settings {
     /// How users are told apart.
     pub auth: Auth,
@@ -46,7 +62,7 @@ pub struct Settings {
     /// Scheme, host and path that the service's URLs begin with, without a slash at the end; `None` to take the
     /// request's own.
     pub public_url: Option<String>,
-    /// The most bytes that one value in the store has.
+    /// The most bytes of a segment, which is a value in the store.
     pub segment_size: u32,
     /// The label of the store of the uploads' records.
     pub store: String,
@@ -61,36 +77,14 @@ pub struct Settings {
 /// The largest `segment_size`: some values are in memory at once, of an instance that may have 128 MiB.
 const MAX_SEGMENT_SIZE: u32 = 10_000_000;
 
-impl Settings {
-    /// The names of all variables.
-    pub const NAMES: [&'static str; 25] = [
-        "auth",
-        "auth_header",
-        "auth_header_secret",
-        "auth_jwt_audience",
-        "auth_jwt_issuer",
-        "auth_jwt_public_key",
-        "auth_jwt_secret",
-        "blob_store",
-        "checksum",
-        "checksum_required",
-        "complete_ext",
-        "cors_origins",
-        "expiration_delta",
-        "field_name",
-        "incomplete_ext",
-        "manage_token",
-        "max_bytes",
-        "max_chunk_bytes",
-        "on_completion_timeout",
-        "on_completion_url",
-        "public_url",
-        "segment_size",
-        "store",
-        "upload_path",
-        "user_restricted",
-    ];
+impl Default for Settings {
+    /// The settings of a service of which no variable is set.
+    fn default() -> Self {
+        Self::read(|_| None).expect("each default can be read, which a test sees to")
+    }
+}
 
+impl Settings {
     /// Reads the settings; `value_of` gives the value of a variable, `None` where it isn't set. A variable that is
     /// not set has its default, and so has an empty one, but for extensions and the path, which may be empty.
     ///
@@ -98,47 +92,28 @@ impl Settings {
     /// The first variable whose value can't be read.
     pub fn read(value_of: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let reader = Reader::new(&value_of);
-        let store = reader.text("store", "default");
-        let blob_store = reader.text("blob_store", &store);
+        let store = reader.text(&variable::STORE);
+        let is_extension = |text: &str| !text.contains('/');
+        let is_path = |pattern: &str| format_path(pattern, Timestamp::UNIX_EPOCH).is_some();
         Ok(Self {
             auth: auth::read(&reader)?,
-            checksum: reader.read("checksum", Algorithm::Md5, parse_algorithm, "md5, sha1, sha256 or sha512")?,
-            checksum_required: reader.flag("checksum_required", true)?,
-            complete_ext: reader.extension("complete_ext", ".done")?,
+            blob_store: reader.optional(&variable::BLOB_STORE).unwrap_or_else(|| store.clone()),
+            checksum: reader.parse(&variable::CHECKSUM, parse_algorithm)?,
+            checksum_required: reader.parse(&variable::CHECKSUM_REQUIRED, parse_text)?,
+            complete_ext: reader.text_or_empty(&variable::COMPLETE_EXT, is_extension)?,
             cors_origins: cors::read(&reader)?,
-            incomplete_ext: reader.extension("incomplete_ext", ".part")?,
-            expiration_delta: reader.read(
-                "expiration_delta",
-                SignedDuration::from_hours(24),
-                parse_duration,
-                "a duration such as 1d, 12h or 90s",
-            )?,
-            field_name: reader.text("field_name", "file"),
-            manage_token: reader.value("manage_token"),
-            max_bytes: reader.bytes("max_bytes")?,
-            max_chunk_bytes: reader.bytes("max_chunk_bytes")?,
+            expiration_delta: reader.parse(&variable::EXPIRATION_DELTA, parse_duration)?,
+            field_name: reader.text(&variable::FIELD_NAME),
+            incomplete_ext: reader.text_or_empty(&variable::INCOMPLETE_EXT, is_extension)?,
+            manage_token: reader.optional(&variable::MANAGE_TOKEN),
+            max_bytes: reader.parse_optional(&variable::MAX_BYTES, parse_text)?,
+            max_chunk_bytes: reader.parse_optional(&variable::MAX_CHUNK_BYTES, parse_text)?,
             on_completion: hook::read(&reader)?,
-            public_url: reader.read(
-                "public_url",
-                None,
-                |text| parse_public_url(text).map(Some),
-                "an absolute URL such as https://example.com/files",
-            )?,
-            segment_size: reader.read(
-                "segment_size",
-                1_000_000,
-                parse_segment_size,
-                "a number of bytes from 1 to 10000000",
-            )?,
+            public_url: reader.parse_optional(&variable::PUBLIC_URL, parse_public_url)?,
+            segment_size: reader.parse(&variable::SEGMENT_SIZE, parse_segment_size)?,
             store,
-            blob_store,
-            upload_path: reader.read_text(
-                "upload_path",
-                "chunked_uploads/%Y/%m/%d",
-                |pattern| format_path(pattern, Timestamp::UNIX_EPOCH).is_some(),
-                "a path, in which strftime's patterns such as %Y/%m/%d may stand",
-            )?,
-            user_restricted: reader.flag("user_restricted", true)?,
+            upload_path: reader.text_or_empty(&variable::UPLOAD_PATH, is_path)?,
+            user_restricted: reader.parse(&variable::USER_RESTRICTED, parse_text)?,
         })
     }
 
@@ -147,6 +122,11 @@ impl Settings {
         // The pattern was tried when it was read.
         format_path(&self.upload_path, created_at).unwrap_or_default()
     }
+}
+
+/// A number, `true` or `false`: what a type's own `FromStr` takes.
+fn parse_text<T: std::str::FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
 }
 
 fn parse_algorithm(name: &str) -> Option<Algorithm> {
@@ -188,7 +168,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_peers() {
-        let settings = Settings::read(|_| None).unwrap();
+        let settings = Settings::default();
         assert_eq!(settings.checksum, Algorithm::Md5);
         assert_eq!(settings.expiration_delta, SignedDuration::from_hours(24));
         assert_eq!(settings.max_bytes, None);

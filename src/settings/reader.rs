@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::variable::Variable;
+
 /// A variable that can't be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("The variable \"{name}\" can't be read: it must be {expected}")]
@@ -11,13 +13,13 @@ pub struct SettingError {
 }
 
 impl SettingError {
-    /// The variable `name` must be what `expected` says.
-    pub fn new(name: &'static str, expected: &'static str) -> Self {
-        Self { name, expected }
+    /// The variable isn't what it must be.
+    pub fn new(variable: &Variable) -> Self {
+        Self { name: variable.name, expected: variable.expected }
     }
 }
 
-/// Reads single variables. An empty value is none: a Spin variable needs a default, and empty is the natural one.
+/// Reads single variables. A variable that isn't set has its default.
 pub(super) struct Reader<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl<'a> Reader<'a> {
@@ -25,49 +27,41 @@ impl<'a> Reader<'a> {
         Self(value_of)
     }
 
-    pub(super) fn value(&self, name: &str) -> Option<String> {
-        (self.0)(name).filter(|value| !value.is_empty())
+    /// The variable's text. An empty value is none: a Spin variable needs a default, and empty is the natural one.
+    pub(super) fn optional(&self, variable: &Variable) -> Option<String> {
+        let value = (self.0)(variable.name).filter(|value| !value.is_empty());
+        value.or_else(|| (!variable.default.is_empty()).then(|| variable.default.to_owned()))
     }
 
-    pub(super) fn text(&self, name: &str, default: &str) -> String {
-        self.value(name).unwrap_or_else(|| default.to_owned())
+    /// The text of a variable that has a default.
+    pub(super) fn text(&self, variable: &Variable) -> String {
+        self.optional(variable).unwrap_or_default()
     }
 
-    pub(super) fn read<T>(
+    /// The text of a variable that may be empty.
+    pub(super) fn text_or_empty(
         &self,
-        name: &'static str,
-        default: T,
-        parse: impl Fn(&str) -> Option<T>,
-        expected: &'static str,
-    ) -> Result<T, SettingError> {
-        match self.value(name) {
-            None => Ok(default),
-            Some(value) => parse(value.trim()).ok_or(SettingError::new(name, expected)),
-        }
-    }
-
-    /// A number of bytes, for which there is no limit by default.
-    pub(super) fn bytes(&self, name: &'static str) -> Result<Option<u64>, SettingError> {
-        self.read(name, None, |text| text.parse().ok().map(Some), "a number of bytes")
-    }
-
-    pub(super) fn flag(&self, name: &'static str, default: bool) -> Result<bool, SettingError> {
-        self.read(name, default, |text| text.parse().ok(), "true or false")
-    }
-
-    /// A variable that may be empty.
-    pub(super) fn read_text(
-        &self,
-        name: &'static str,
-        default: &str,
+        variable: &Variable,
         is_valid: impl Fn(&str) -> bool,
-        expected: &'static str,
     ) -> Result<String, SettingError> {
-        let text = (self.0)(name).unwrap_or_else(|| default.to_owned());
-        if is_valid(&text) { Ok(text) } else { Err(SettingError::new(name, expected)) }
+        let text = (self.0)(variable.name).unwrap_or_else(|| variable.default.to_owned());
+        if is_valid(&text) { Ok(text) } else { Err(SettingError::new(variable)) }
     }
 
-    pub(super) fn extension(&self, name: &'static str, default: &str) -> Result<String, SettingError> {
-        self.read_text(name, default, |text| !text.contains('/'), "an extension such as .done, without slashes")
+    /// The value of a variable that has a default.
+    pub(super) fn parse<T>(&self, variable: &Variable, parse: impl Fn(&str) -> Option<T>) -> Result<T, SettingError> {
+        parse(self.text(variable).trim()).ok_or(SettingError::new(variable))
+    }
+
+    /// The value of a variable that may be left out.
+    pub(super) fn parse_optional<T>(
+        &self,
+        variable: &Variable,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, SettingError> {
+        match self.optional(variable) {
+            None => Ok(None),
+            Some(value) => parse(value.trim()).map(Some).ok_or(SettingError::new(variable)),
+        }
     }
 }

@@ -9,67 +9,73 @@ compile_error!("choose one of the features wasip2 and wasip3: a component is for
 #[cfg(not(any(feature = "wasip2", feature = "wasip3")))]
 compile_error!("choose one of the features wasip2 and wasip3");
 
+mod json_log;
 #[cfg(feature = "wasip2")]
 mod wasip2;
 #[cfg(feature = "wasip3")]
 mod wasip3;
 
 #[cfg(feature = "wasip2")]
-pub use wasip2::serve;
+pub use wasip2::{SpinStore, serve};
 #[cfg(feature = "wasip3")]
-pub use wasip3::{Body, serve};
+pub use wasip3::{Body, SpinStore, serve};
 
 #[cfg(feature = "wasip2")]
-use wasip2::{SpinOutbound, SpinStore, read_variable};
+use wasip2::{SpinOutbound, read_variable};
 #[cfg(feature = "wasip3")]
-use wasip3::{SpinOutbound, SpinStore, read_variable};
+use wasip3::{SpinOutbound, read_variable};
 
 use std::collections::HashMap;
 
 use futures::future::join_all;
 use http::{Request, Response};
 
-use crate::protocol::{RequestBody, ResponseBody, Service, SetupError, refuse};
-use crate::settings::{SettingError, Settings};
-use crate::store::StoreError;
-use crate::uploads::Attempt;
+use crate::http::{RequestBody, ResponseBody};
+use crate::protocol::{Service, SetupError, refuse};
+use crate::settings::{SettingError, Settings, VARIABLES, Variable, variable};
+use crate::store::{StoreError, StoreErrorKind};
+use crate::uploads::SystemClock;
 use crate::view::View;
 
-/// Answers a request with the application's variables and stores.
-async fn answer<V: View>(view: V, request: Request<RequestBody>) -> Response<ResponseBody> {
+/// Handles a request with the application's variables and stores.
+async fn handle<V: View>(view: V, request: Request<RequestBody>) -> Response<ResponseBody> {
+    json_log::install();
     match service().await {
         Ok(service) => service.with_view(view).handle(request).await,
-        Err(error) => refuse(error),
+        Err(error) => refuse(request.method().clone(), request.uri().path(), error),
     }
 }
 
 async fn service() -> Result<Service<SpinStore>, SetupError> {
     let settings = read_settings().await?;
-    let records = open("store", &settings.store).await?;
+    let records = open(&variable::STORE, &settings.store).await?;
     let blobs = if settings.blob_store == settings.store {
         None
     } else {
-        Some(open("blob_store", &settings.blob_store).await?)
+        Some(open(&variable::BLOB_STORE, &settings.blob_store).await?)
     };
-    Ok(Service::new(settings, records, blobs, Attempt::now()).with_outbound(SpinOutbound))
+    Ok(Service::new(settings, records, blobs, SystemClock).with_outbound(SpinOutbound))
 }
 
 /// Reads all variables at once, since each may come from a server of its own.
 async fn read_settings() -> Result<Settings, SetupError> {
-    let read = async |name| match read_variable(name).await {
-        Ok(value) => Ok((name, value)),
+    let read = async |variable: &'static Variable| match read_variable(variable.name).await {
+        Ok(value) => Ok((variable.name, value)),
         // The provider's failure may pass, like a store's.
-        Err(error) => Err(StoreError::unavailable(format!("cannot read the variable {name:?}: {error}"))),
+        Err(error) => {
+            let cause = anyhow::Error::new(error).context(format!("cannot read the variable {:?}", variable.name));
+            Err(StoreError::new(StoreErrorKind::Unavailable, cause))
+        }
     };
-    let values = join_all(Settings::NAMES.map(read)).await;
+    let values = join_all(VARIABLES.iter().map(read)).await;
     let values = values.into_iter().collect::<Result<HashMap<_, _>, _>>()?;
     Ok(Settings::read(|name| values.get(name).cloned().flatten())?)
 }
 
-/// Opens the store that the variable `variable` names.
-async fn open(variable: &'static str, label: &str) -> Result<SpinStore, SetupError> {
+/// Opens the store that this variable names.
+async fn open(variable: &Variable, label: &str) -> Result<SpinStore, SetupError> {
     match SpinStore::open(label).await? {
         Some(store) => Ok(store),
-        None => Err(SettingError::new(variable, "one of the component's key_value_stores in spin.toml").into()),
+        None => Err(SettingError::new(variable).into()),
     }
 }

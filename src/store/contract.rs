@@ -20,6 +20,7 @@ use futures::stream::TryStreamExt;
 use thiserror::Error;
 
 use super::{Store, StoreError};
+use crate::error_chain::error_chain;
 
 /// What all keys of the suite begin with.
 const PREFIX: &str = "contract/";
@@ -49,7 +50,7 @@ struct Reason(String);
 
 impl From<StoreError> for Reason {
     fn from(error: StoreError) -> Self {
-        Self(error.to_string())
+        Self(error_chain(&error))
     }
 }
 

@@ -6,9 +6,9 @@ use thiserror::Error;
 
 /// The store could not do what it was asked.
 ///
-/// The text is for the log: it may contain what the platform says of its own store.
+/// What the platform says of its own store is the error's source: it is for the log, and not for clients.
 #[derive(Debug, Error)]
-#[error("the key-value store failed ({kind}): {source}")]
+#[error("the key-value store failed ({kind})")]
 pub struct StoreError {
     kind: StoreErrorKind,
     #[source]
@@ -66,6 +66,6 @@ mod tests {
         let error = StoreError::new(StoreErrorKind::Full, io::Error::from(io::ErrorKind::StorageFull));
         assert_eq!(error.kind(), StoreErrorKind::Full);
         assert!(error.source().is_some_and(|source| source.is::<io::Error>()));
-        assert!(error.to_string().starts_with("the key-value store failed (full): "));
+        assert_eq!(error.to_string(), "the key-value store failed (full)");
     }
 }

@@ -1,5 +1,5 @@
-//! Appending to an upload: bytes come in pieces of any size, are hashed, cut into values and stored while more come,
-//! and count only when the record is written.
+//! Appending to an upload. Bytes come in frames of any size, are hashed, cut into segments and stored while more come.
+//! They count only when the record is written.
 
 use std::task::Poll;
 
@@ -7,30 +7,32 @@ use bytes::{Bytes, BytesMut};
 use futures::future::{LocalBoxFuture, join4};
 use futures::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::checksum::Hasher;
 use super::chunks::{self, Entry};
+use super::keys::short_id;
 use super::record::{Progress, Upload};
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
-/// Values that may be on their way to the store at once: nearly all of a chunk of 8 MiB, so that the latency of a store far
-/// away is paid once. They are the host's by then, which takes a value's bytes when it is called. (The benchmark's limit,
+/// Segments that may be on their way to the store at once: nearly all of a chunk of 8 MiB, so that the latency of a store
+/// far away is paid once. Their bytes are the host's by then, which takes them when it is called. (The benchmark's limit,
 /// bench/limits, writes as many.)
 const WRITES_IN_FLIGHT: usize = 8;
 
-/// Values at the end of what is expected that are sent first and hashed then, while the store is busy with them: hashed
-/// as they come, they would keep it waiting, and the answer wait for it.
+/// Segments at the end of what is expected that are sent first and hashed afterwards, while the store is busy with them.
+/// Hashed as they come, they would keep the store waiting, and the answer would wait for the store.
 const HASHED_LATER: usize = 4;
 
-/// The most bytes of them, since they are held in memory meanwhile, and values may be larger than usual.
+/// The most bytes of these segments, since they are held in memory meanwhile, and may be larger than usual.
 const BYTES_HASHED_LATER: u64 = 3_500_000;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
 
 /// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end:
-/// dropped without either, it leaves values behind that nothing refers to, for the sweep to find.
+/// dropped without either, it leaves orphans behind, for the sweep to find.
 pub struct Append<S> {
     pub(super) uploads: Uploads<S>,
     /// The upload as it stands in the store; `None` where it is new.
@@ -41,6 +43,8 @@ pub struct Append<S> {
     pub(super) listed: bool,
     /// When the upload expires.
     deadline: Option<Timestamp>,
+    /// What is written stands under this tag.
+    tag: Uuid,
     start: u64,
     /// How many bytes are to come in all, where that is known.
     expected: Option<u64>,
@@ -48,7 +52,7 @@ pub struct Append<S> {
     segment: BytesMut,
     /// Whether the segment at hand is hashed after it has been sent.
     hash_later: bool,
-    /// Values that have been sent and are not hashed yet.
+    /// Segments that have been sent and are not hashed yet.
     unhashed: Vec<Bytes>,
     /// How many of the bytes are on their way to the store, or there.
     sent: u64,
@@ -66,7 +70,7 @@ impl<S: Store> Uploads<S> {
         if stored.is_complete() {
             return Err(Error::AlreadyComplete);
         }
-        if stored.is_emptied() {
+        if stored.is_purged() {
             return Err(Error::Expired);
         }
         let expected = stored.offset();
@@ -92,6 +96,7 @@ impl<S: Store> Append<S> {
             stored,
             listed: false,
             deadline: None,
+            tag: uploads.clock.tag(),
             start: upload.offset(),
             expected: None,
             hasher: upload.hasher()?,
@@ -129,7 +134,7 @@ impl<S: Store> Append<S> {
         self.upload.filename = filename;
     }
 
-    /// Adds bytes. Waits for the store only where as many values are on their way to it as may be.
+    /// Adds bytes. Waits for the store only where as many segments are on their way to it as may be.
     ///
     /// # Errors
     /// [`Error::Store`]: the append can only be discarded then.
@@ -167,8 +172,8 @@ impl<S: Store> Append<S> {
     }
 
     fn hash_the_rest(&mut self) {
-        for value in self.unhashed.drain(..) {
-            self.hasher.update(&value);
+        for segment in self.unhashed.drain(..) {
+            self.hasher.update(&segment);
         }
     }
 
@@ -177,14 +182,14 @@ impl<S: Store> Append<S> {
         while self.writes.len() >= WRITES_IN_FLIGHT {
             self.writes.try_next().await?;
         }
-        let value = std::mem::take(&mut self.segment).freeze();
+        let segment = std::mem::take(&mut self.segment).freeze();
         if self.hash_later {
-            self.unhashed.push(value.clone());
+            self.unhashed.push(segment.clone());
         }
-        let key = keys::data(self.upload.id, self.start + self.sent, self.uploads.attempt.tag);
-        self.sent += value.len() as u64;
+        let key = keys::data(self.upload.id, self.start + self.sent, self.tag);
+        self.sent += segment.len() as u64;
         let blobs = self.uploads.blobs.clone();
-        let mut write: Write = Box::pin(async move { blobs.set(&key, value).await });
+        let mut write: Write = Box::pin(async move { blobs.set(&key, segment).await });
         // A future does nothing before it is polled, and among the others this one would wait its turn.
         match futures::poll!(&mut write) {
             Poll::Ready(written) => written?,
@@ -207,6 +212,10 @@ impl<S: Store> Append<S> {
         match record {
             Ok(record) => {
                 self.uploads.records.set(&keys::open(self.upload.id), record.into()).await?;
+                if self.stored.is_none() {
+                    let Upload { id, user, total, .. } = &self.upload;
+                    log::info!(upload:% = short_id(*id), user:? = user, total:? = total; "upload_began");
+                }
                 Ok(self.upload)
             }
             Err(error) => {
@@ -222,39 +231,39 @@ impl<S: Store> Append<S> {
             self.send_segment().await?;
         }
         self.hash_the_rest();
-        let page = self.upload.chunks.take_page(self.uploads.attempt.tag);
+        let page = self.upload.chunks.take_page(self.tag);
         if self.sent > 0 {
-            self.upload.chunks.push(Entry { len: self.sent, tag: self.uploads.attempt.tag });
+            self.upload.chunks.push(Entry { len: self.sent, tag: self.tag });
         }
         self.upload.checksum = Progress::Running(self.hasher.save());
 
         // All of it to its end, even if some of it fails: what is discarded then must not be written afterwards.
-        let (values, page, listing, unmoved) = join4(
+        let (segments, page, listing, unmoved) = join4(
             drain(&mut self.writes),
-            self.uploads.store_page(&self.upload, page),
+            self.uploads.store_page(&self.upload, self.tag, page),
             self.uploads.put_on_list(&self.upload, self.listed),
             self.uploads.check_unmoved(self.stored.as_ref()),
         )
         .await;
-        values.map_err(Error::from).and(page).and(listing).and(unmoved)?;
-        if self.deadline.is_some_and(|deadline| deadline <= self.uploads.time()) {
+        segments.map_err(Error::from).and(page).and(listing).and(unmoved)?;
+        if self.deadline.is_some_and(|deadline| deadline <= self.uploads.now()) {
             return Err(Error::Expired);
         }
         self.uploads.check_not_too_late()
     }
 
-    /// Gives up: the upload stays as it was, and what was stored of the bytes is removed. A value that can't be
-    /// removed now is the sweep's.
+    /// Gives up: the upload stays as it was, and what was stored of the bytes is removed. A segment that can't be
+    /// removed now is left to the sweep.
     pub async fn discard(mut self) {
         // A write under way would come after its removal.
         let _ = drain(&mut self.writes).await;
         let offsets = (0..self.sent).step_by(self.upload.segment_size as usize);
         let removals = stream::iter(offsets).for_each_concurrent(REMOVALS_IN_FLIGHT, async |offset| {
-            let key = keys::data(self.upload.id, self.start + offset, self.uploads.attempt.tag);
+            let key = keys::data(self.upload.id, self.start + offset, self.tag);
             let _ = self.uploads.blobs.delete(&key).await;
         });
         removals.await;
-        let _ = self.uploads.blobs.delete(&keys::page(self.upload.id, self.uploads.attempt.tag)).await;
+        let _ = self.uploads.blobs.delete(&keys::page(self.upload.id, self.tag)).await;
         if self.listed {
             let _ = self.uploads.records.delete(&list::key(&self.upload)).await;
         }
@@ -271,11 +280,11 @@ async fn drain(writes: &mut Writes) -> Result<(), StoreError> {
 }
 
 impl<S: Store> Uploads<S> {
-    async fn store_page(&self, upload: &Upload, page: Option<Vec<Entry>>) -> Result<(), Error> {
+    async fn store_page(&self, upload: &Upload, tag: Uuid, page: Option<Vec<Entry>>) -> Result<(), Error> {
         let Some(page) = page else {
             return Ok(());
         };
-        let key = keys::page(upload.id, self.attempt.tag);
+        let key = keys::page(upload.id, tag);
         Ok(self.blobs.set(&key, chunks::page_to_json(&page)?.into()).await?)
     }
 

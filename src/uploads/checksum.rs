@@ -1,8 +1,10 @@
 //! The checksum of a whole file, carried from chunk to chunk.
 
+use md5::Digest;
+use md5::digest::common::hazmat::SerializableState;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::error::{Damage, Error};
 
 /// A checksum's algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,61 +51,85 @@ impl Checksum {
     }
 }
 
-/// Makes [`Hasher`] an enum over the hash crates, since their traits are not made to be `dyn`.
-macro_rules! hashers {
-    ($($variant:ident => $digest:ty),+) => {
-        /// A checksum in the making.
-        #[derive(Clone)]
-        pub(crate) enum Hasher { $($variant($digest)),+ }
-
-        impl Hasher {
-            pub(crate) fn new(algorithm: Algorithm) -> Self {
-                match algorithm { $(Algorithm::$variant => Self::$variant(<$digest as md5::Digest>::new())),+ }
-            }
-
-            pub(crate) fn update(&mut self, bytes: &[u8]) {
-                match self { $(Self::$variant(digest) => md5::Digest::update(digest, bytes)),+ }
-            }
-
-            /// The checksum of what has come so far.
-            pub(crate) fn checksum(&self) -> Checksum {
-                let (algorithm, hex) = match self {
-                    $(Self::$variant(digest) => {
-                        (Algorithm::$variant, hex::encode(md5::Digest::finalize(digest.clone())))
-                    })+
-                };
-                Checksum { algorithm, hex }
-            }
-
-            /// The running state, as the hash crates serialise it.
-            pub(super) fn save(&self) -> HasherState {
-                let (algorithm, state) = match self {
-                    $(Self::$variant(digest) => (
-                        Algorithm::$variant,
-                        hex::encode(md5::digest::common::hazmat::SerializableState::serialize(digest)),
-                    )),+
-                };
-                HasherState { algorithm, state }
-            }
-
-            /// The hasher that goes on where `saved` left off.
-            pub(super) fn resume(saved: &HasherState) -> Result<Self, Error> {
-                let unreadable = || Error::Damaged("its checksum's state can't be read".to_owned());
-                let bytes = hex::decode(&saved.state).map_err(|_| unreadable())?;
-                match saved.algorithm {
-                    $(Algorithm::$variant => {
-                        let state = bytes.as_slice().try_into().map_err(|_| unreadable())?;
-                        let digest =
-                            <$digest as md5::digest::common::hazmat::SerializableState>::deserialize(state);
-                        digest.map(Self::$variant).map_err(|_| unreadable())
-                    })+
-                }
-            }
-        }
-    };
+/// A checksum in the making.
+#[derive(Clone)]
+pub(crate) struct Hasher {
+    algorithm: Algorithm,
+    digest: Box<dyn RunningDigest>,
 }
 
-hashers!(Md5 => md5::Md5, Sha1 => sha1::Sha1, Sha256 => sha2::Sha256, Sha512 => sha2::Sha512);
+impl Hasher {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
+        let digest: Box<dyn RunningDigest> = match algorithm {
+            Algorithm::Md5 => Box::<md5::Md5>::default(),
+            Algorithm::Sha1 => Box::<sha1::Sha1>::default(),
+            Algorithm::Sha256 => Box::<sha2::Sha256>::default(),
+            Algorithm::Sha512 => Box::<sha2::Sha512>::default(),
+        };
+        Self { algorithm, digest }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.digest.update(bytes);
+    }
+
+    /// The checksum of what has come so far.
+    pub(crate) fn checksum(&self) -> Checksum {
+        Checksum { algorithm: self.algorithm, hex: hex::encode(self.digest.finish()) }
+    }
+
+    /// The running state, as the hash crates serialise it.
+    pub(super) fn save(&self) -> HasherState {
+        HasherState { algorithm: self.algorithm, state: hex::encode(self.digest.save()) }
+    }
+
+    /// The hasher that goes on where `saved` left off.
+    pub(super) fn resume(saved: &HasherState) -> Result<Self, Error> {
+        let unreadable = || Damage::new("its checksum's state can't be read");
+        let state = hex::decode(&saved.state).map_err(|error| unreadable().because(error))?;
+        let mut hasher = Self::new(saved.algorithm);
+        if hasher.digest.load(&state) { Ok(hasher) } else { Err(unreadable().into()) }
+    }
+}
+
+/// What a hasher needs of the hash crates' types, whose own traits are not made to be `dyn`.
+trait RunningDigest {
+    fn update(&mut self, bytes: &[u8]);
+    fn finish(&self) -> Vec<u8>;
+    fn save(&self) -> Vec<u8>;
+    /// Goes on from a saved state; says whether it could be read.
+    fn load(&mut self, state: &[u8]) -> bool;
+    fn boxed(&self) -> Box<dyn RunningDigest>;
+}
+
+impl<D: Digest + SerializableState + Clone + 'static> RunningDigest for D {
+    fn update(&mut self, bytes: &[u8]) {
+        Digest::update(self, bytes);
+    }
+
+    fn finish(&self) -> Vec<u8> {
+        self.clone().finalize().to_vec()
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.serialize().to_vec()
+    }
+
+    fn load(&mut self, state: &[u8]) -> bool {
+        let loaded = state.try_into().ok().and_then(|state| D::deserialize(state).ok());
+        loaded.map(|digest| *self = digest).is_some()
+    }
+
+    fn boxed(&self) -> Box<dyn RunningDigest> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn RunningDigest> {
+    fn clone(&self) -> Self {
+        (**self).boxed()
+    }
+}
 
 /// A running checksum as the record keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Error;
+use super::error::{Damage, Error};
 
 /// How many entries make a page.
 const FANOUT: usize = 16;
@@ -22,7 +22,7 @@ const MAX_LEVELS: usize = 16;
 pub(super) struct Entry {
     /// How many bytes.
     pub(super) len: u64,
-    /// The tag of the request that wrote them.
+    /// The tag that they were written under.
     pub(super) tag: Uuid,
 }
 
@@ -61,8 +61,8 @@ impl Chunks {
         self.push_at(0, chunk);
     }
 
-    /// Takes a page's worth of entries out of a level that has too many, and puts one entry for them, with the tag of
-    /// the request that writes the page, on the level above.
+    /// Takes a page's worth of entries out of a level that has too many, and puts one entry for them on the level above,
+    /// with the tag that the page is written under.
     ///
     /// One call, and so one page a commit, is enough: a level gets at most one entry a commit, and the ones above the
     /// lowest get theirs so seldom that each finds a commit of its own before it needs another.
@@ -101,18 +101,18 @@ fn len_of<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> Option<u64> {
 
 /// A page as it is stored.
 pub(super) fn page_to_json(page: &[Entry]) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(page).map_err(|error| Error::Damaged(format!("a page can't be written: {error}")))
+    serde_json::to_vec(page).map_err(|error| Damage::new("a page can't be written").because(error).into())
 }
 
 /// The page that an entry stands for, as it was stored. That its entries have as many bytes as the entry says also keeps
 /// a page from being its own.
 pub(super) fn page_from_json(json: &[u8], stands_for: Entry) -> Result<Vec<Entry>, Error> {
     let page: Vec<Entry> =
-        serde_json::from_slice(json).map_err(|error| Error::Damaged(format!("a page can't be read: {error}")))?;
+        serde_json::from_slice(json).map_err(|error| Damage::new("a page can't be read").because(error))?;
     if len_of(page.iter()) == Some(stands_for.len) {
         Ok(page)
     } else {
-        Err(Error::Damaged("a page is not what its list says".to_owned()))
+        Err(Damage::new("a page is not what its list says").into())
     }
 }
 

@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::read::Reading;
+use super::keys::short_id;
+use super::read::ByteStream;
 use super::record::{Progress, Upload};
 use super::{Append, Error, Uploads, keys};
 use crate::store::Store;
@@ -58,7 +59,7 @@ impl<S: Store> Uploads<S> {
     }
 
     fn verified(&self, mut upload: Upload, expected: Expected<'_>, path: String) -> Result<Upload, Error> {
-        if upload.is_emptied() {
+        if upload.is_purged() {
             return Err(Error::Expired);
         }
         let checksum = upload.hasher()?.checksum();
@@ -71,7 +72,7 @@ impl<S: Store> Uploads<S> {
         }
         upload.checksum = Progress::Done(checksum);
         upload.total = Some(offset);
-        upload.completed_at = Some(self.time());
+        upload.completed_at = Some(self.now());
         upload.path = path;
         Ok(upload)
     }
@@ -111,7 +112,7 @@ impl<S: Store> Verified<S> {
     }
 
     /// The bytes of `range`, as [`Uploads::read`] reads them.
-    pub fn read(&self, range: Range<u64>) -> Reading {
+    pub fn read(&self, range: Range<u64>) -> ByteStream {
         self.uploads.read(&self.upload, range)
     }
 
@@ -134,6 +135,7 @@ impl<S: Store> Verified<S> {
         match unmoved.and_then(|()| self.check_in_time()).and_then(|()| self.upload.to_json()) {
             Ok(record) => {
                 self.uploads.records.set(&keys::complete(self.upload.id), record.into()).await?;
+                self.log();
                 Ok(self.upload)
             }
             Err(error) => {
@@ -145,10 +147,19 @@ impl<S: Store> Verified<S> {
 
     fn check_in_time(&self) -> Result<(), Error> {
         let latest = self.deadline.and_then(|deadline| deadline.checked_add(GRACE).ok());
-        if latest.is_some_and(|latest| latest <= self.uploads.time()) {
+        if latest.is_some_and(|latest| latest <= self.uploads.now()) {
             return Err(Error::Expired);
         }
         self.uploads.check_not_too_late()
+    }
+
+    fn log(&self) {
+        let upload = &self.upload;
+        let took = upload.completed_at.map(|at| at.duration_since(upload.created_at).as_millis() as i64);
+        log::info!(
+            upload:% = short_id(upload.id), user:? = upload.user, bytes = upload.offset(), milliseconds = took;
+            "upload_completed"
+        );
     }
 
     /// Gives up: the upload stays as it was, and what came with the request is removed.

@@ -2,6 +2,7 @@
 
 use futures::stream::TryStreamExt;
 
+use super::keys::short_id;
 use super::read::Part;
 use super::record::Upload;
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
@@ -20,7 +21,9 @@ impl<S: Store> Uploads<S> {
         let parts = self.parts(upload, 0..upload.offset());
         let remove = |part: Part| async move { Ok(self.blobs.delete(part.key()).await?) };
         parts.try_for_each_concurrent(REMOVALS_IN_FLIGHT, remove).await?;
-        self.remove_records(upload).await
+        self.remove_records(upload).await?;
+        log::info!(upload:% = short_id(upload.id); "upload_deleted");
+        Ok(())
     }
 
     /// Deletes the upload, and leaves what it consists of to the sweep.
@@ -30,14 +33,14 @@ impl<S: Store> Uploads<S> {
     }
 
     /// Lets go of the contents of an expired upload, which are the sweep's then, and keeps the record.
-    pub(super) async fn empty(&self, mut upload: Upload) -> Result<(), Error> {
-        upload.empty();
+    pub(super) async fn purge(&self, mut upload: Upload) -> Result<(), Error> {
+        upload.purge();
         self.records.set(&keys::open(upload.id), upload.to_json()?.into()).await?;
         Ok(())
     }
 
     async fn put_mark(&self, upload: &Upload) -> Result<(), Error> {
-        Ok(self.records.set(&keys::deleted(upload.id), self.time().to_string().into()).await?)
+        Ok(self.records.set(&keys::deleted(upload.id), self.now().to_string().into()).await?)
     }
 
     async fn remove_records(&self, upload: &Upload) -> Result<(), Error> {

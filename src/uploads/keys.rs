@@ -1,8 +1,9 @@
 //! The keys that an upload's parts stand under; all below 255 bytes, the hosted platforms' limit.
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
-use super::list::Place;
+use super::list::ListCursor;
 
 /// The record of an upload that is open.
 pub(super) fn open(id: Uuid) -> String {
@@ -19,14 +20,36 @@ pub(super) fn deleted(id: Uuid) -> String {
     format!("upload/{id}/deleted")
 }
 
-/// A value of the file's bytes: those from `offset` on, written by the request with this tag.
+/// A segment of the file: the bytes from `offset` on, written under this tag.
 pub(super) fn data(id: Uuid, offset: u64, tag: Uuid) -> String {
     format!("data/{id}/{offset}-{tag}")
 }
 
-/// A page of the list of chunks, written by the request with this tag.
+/// A page of the list of chunks, written under this tag.
 pub(super) fn page(id: Uuid, tag: Uuid) -> String {
     format!("page/{id}/{tag}")
+}
+
+/// The first characters of an id, for logs: enough to find the upload, and no more. Where users aren't told apart, an id is
+/// a secret.
+pub fn short_id(id: Uuid) -> String {
+    let mut text = id.to_string();
+    text.truncate(SHORT_ID_LEN);
+    text
+}
+
+const SHORT_ID_LEN: usize = 8;
+
+/// A text in which each id, such as those of a key or a path, is cut as [`short_id`] cuts it.
+pub(crate) fn short_ids(text: &str) -> String {
+    let (mut short, mut rest) = (String::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let id = rest.get(..Hyphenated::LENGTH).and_then(|id| Uuid::try_parse(id).ok());
+        let (kept, read) = id.map_or((first.len_utf8(), first.len_utf8()), |_| (SHORT_ID_LEN, Hyphenated::LENGTH));
+        short += &rest[..kept];
+        rest = &rest[read..];
+    }
+    short
 }
 
 /// What a key of the store is to an upload.
@@ -38,25 +61,25 @@ pub(super) enum Role {
     Complete,
     /// The mark of a deleted upload.
     Deleted,
-    /// A value or a page that the request with this tag wrote.
+    /// A segment or a page that was written under this tag.
     Written(Uuid),
-    /// An upload's place in a list.
-    Listed(Place),
+    /// An upload's entry in a list.
+    Listed(ListCursor),
 }
 
 /// The upload that a key belongs to, and what it is to it; `None` for a key that is none of this service's.
 pub(super) fn parse(key: &str) -> Option<(Uuid, Role)> {
     let (kind, rest) = key.split_once('/')?;
     if kind == "list" {
-        let place: Place = rest.split_once('/')?.1.parse().ok()?;
-        return Some((place.id(), Role::Listed(place)));
+        let cursor: ListCursor = rest.split_once('/')?.1.parse().ok()?;
+        return Some((cursor.id(), Role::Listed(cursor)));
     }
     let (id, part) = rest.split_once('/').unwrap_or((rest, ""));
     let role = match (kind, part) {
         ("upload", "") => Role::Open,
         ("upload", "complete") => Role::Complete,
         ("upload", "deleted") => Role::Deleted,
-        ("data", value) => Role::Written(Uuid::try_parse(value.split_once('-')?.1).ok()?),
+        ("data", segment) => Role::Written(Uuid::try_parse(segment.split_once('-')?.1).ok()?),
         ("page", tag) => Role::Written(Uuid::try_parse(tag).ok()?),
         _ => return None,
     };
@@ -66,6 +89,14 @@ pub(super) fn parse(key: &str) -> Option<(Uuid, Role)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_cut_short_for_logs() {
+        let id = Uuid::from_u128(0x1234_5678_0000_4000_8000_0000_0000_0001);
+        assert_eq!(short_id(id), "12345678");
+        assert_eq!(short_ids(&data(id, 5, id)), "data/12345678/5-12345678");
+        assert_eq!(short_ids("/\u{e9}/uploads/x"), "/\u{e9}/uploads/x");
+    }
 
     #[test]
     fn keys_are_recognised() {

@@ -12,8 +12,11 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::Uploads;
+use super::error::{Damage, Error};
+use super::keys::short_id;
 use super::record::Upload;
-use super::{Error, Uploads};
+use crate::error_chain::error_chain;
 use crate::store::Store;
 
 /// Records that are fetched ahead of the reader.
@@ -29,15 +32,15 @@ pub enum Owner<'a> {
     User(&'a str),
 }
 
-/// An upload's place in a list: by creation, then by id. As text (`<microseconds>-<id>`) it sorts the same.
+/// Where an upload stands in a list: by creation, then by id. As text (`<microseconds>-<id>`) it sorts the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct ListCursor {
     created_at: Timestamp,
     id: Uuid,
 }
 
-impl Place {
-    /// The place of this upload.
+impl ListCursor {
+    /// The cursor of this upload.
     pub fn of(upload: &Upload) -> Self {
         Self { created_at: upload.created_at, id: upload.id }
     }
@@ -51,30 +54,30 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ListCursor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{:016}-{}", self.created_at.as_microsecond(), self.id)
     }
 }
 
-/// The text is no place in a list.
+/// The text is no cursor of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoPlace;
+pub struct InvalidCursor;
 
-impl FromStr for Place {
-    type Err = NoPlace;
+impl FromStr for ListCursor {
+    type Err = InvalidCursor;
 
-    fn from_str(text: &str) -> Result<Self, NoPlace> {
-        let (microseconds, id) = text.split_once('-').ok_or(NoPlace)?;
-        let microseconds = microseconds.parse().map_err(|_| NoPlace)?;
-        let created_at = Timestamp::from_microsecond(microseconds).map_err(|_| NoPlace)?;
-        Ok(Self { created_at, id: Uuid::try_parse(id).map_err(|_| NoPlace)? })
+    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
+        let (microseconds, id) = text.split_once('-').ok_or(InvalidCursor)?;
+        let microseconds = microseconds.parse().map_err(|_| InvalidCursor)?;
+        let created_at = Timestamp::from_microsecond(microseconds).map_err(|_| InvalidCursor)?;
+        Ok(Self { created_at, id: Uuid::try_parse(id).map_err(|_| InvalidCursor)? })
     }
 }
 
 /// The key that puts an upload on the list of its user's uploads.
 pub(super) fn key(upload: &Upload) -> String {
-    format!("{}{}", prefix(upload.user.as_deref()), Place::of(upload))
+    format!("{}{}", prefix(upload.user.as_deref()), ListCursor::of(upload))
 }
 
 /// A user's name may be long and of any characters; its hash is neither.
@@ -86,13 +89,13 @@ fn prefix(user: Option<&str>) -> String {
 }
 
 impl Owner<'_> {
-    /// The place that a key stands for, if it is on this owner's list.
-    fn place(self, key: &str) -> Option<Place> {
-        let place = match self {
+    /// The cursor that a key stands for, if it is on this owner's list.
+    fn cursor(self, key: &str) -> Option<ListCursor> {
+        let cursor = match self {
             Self::Anyone => key.strip_prefix(PREFIX)?.split_once('/')?.1,
             Self::User(user) => key.strip_prefix(&prefix(Some(user)))?,
         };
-        place.parse().ok()
+        cursor.parse().ok()
     }
 
     fn owns(self, upload: &Upload) -> bool {
@@ -104,37 +107,42 @@ impl Owner<'_> {
 }
 
 impl<S: Store> Uploads<S> {
-    /// The places of the owner's uploads after a place, oldest first, at most `limit` of them. An upload may be gone by
+    /// Where the owner's uploads after a cursor stand, oldest first, at most `limit` of them. An upload may be gone by
     /// the time it is looked up.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn places(&self, owner: Owner<'_>, after: Option<Place>, limit: usize) -> Result<Vec<Place>, Error> {
+    pub async fn list(
+        &self,
+        owner: Owner<'_>,
+        after: Option<ListCursor>,
+        limit: usize,
+    ) -> Result<Vec<ListCursor>, Error> {
         let mut keys = self.records.keys();
-        let mut places = BTreeSet::new();
+        let mut cursors = BTreeSet::new();
         while let Some(key) = keys.try_next().await? {
-            let Some(place) = owner.place(&key).filter(|place| after.is_none_or(|after| *place > after)) else {
+            let Some(cursor) = owner.cursor(&key).filter(|cursor| after.is_none_or(|after| *cursor > after)) else {
                 continue;
             };
-            places.insert(place);
-            if places.len() > limit {
-                places.pop_last();
+            cursors.insert(cursor);
+            if cursors.len() > limit {
+                cursors.pop_last();
             }
         }
-        Ok(places.into_iter().collect())
+        Ok(cursors.into_iter().collect())
     }
 
-    /// The owner's uploads at these places, in their order; those that are gone or damaged are left out.
-    pub fn at<'a>(&self, owner: Owner<'a>, places: Vec<Place>) -> LocalBoxStream<'a, Result<Upload, Error>> {
+    /// The owner's uploads at these cursors, in their order; those that are gone or damaged are left out.
+    pub fn look_up<'a>(&self, owner: Owner<'a>, cursors: Vec<ListCursor>) -> LocalBoxStream<'a, Result<Upload, Error>> {
         let uploads = self.clone();
-        let lookups = stream::iter(places).map(move |place| {
+        let lookups = stream::iter(cursors).map(move |cursor| {
             let uploads = uploads.clone();
             async move {
-                match uploads.find(place.id).await {
+                match uploads.find(cursor.id).await {
                     Ok(upload) => Ok(Some(upload).filter(|upload| owner.owns(upload))),
                     Err(Error::NotFound) => Ok(None),
-                    Err(Error::Damaged(reason)) => {
-                        eprintln!("error: the list leaves an upload out: {reason}");
+                    Err(Error::Damaged(damage)) => {
+                        log_skipped(cursor.id, &damage);
                         Ok(None)
                     }
                     Err(error) => Err(error),
@@ -143,4 +151,9 @@ impl<S: Store> Uploads<S> {
         });
         lookups.buffered(READS_IN_FLIGHT).try_filter_map(|found| async move { Ok(found) }).boxed_local()
     }
+}
+
+/// Says that a damaged record is left alone.
+pub(super) fn log_skipped(id: Uuid, damage: &Damage) {
+    log::error!(upload:% = short_id(id), error:% = error_chain(damage); "record_skipped");
 }

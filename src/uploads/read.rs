@@ -7,19 +7,20 @@ use futures::stream::{self, LocalBoxStream, Stream, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use super::chunks::{self, Entry};
+use super::error::Damage;
 use super::record::Upload;
 use super::{Error, Uploads, keys};
 use crate::store::Store;
 
-/// Values that are fetched ahead of the reader.
+/// Segments that are fetched ahead of the reader.
 const READS_IN_FLIGHT: usize = 2;
 
-/// A file's bytes in order, in pieces of at most a value's size.
-pub type Reading = LocalBoxStream<'static, Result<Bytes, Error>>;
+/// A file's bytes in order, each item at most a segment.
+pub type ByteStream = LocalBoxStream<'static, Result<Bytes, Error>>;
 
 /// A key of the upload's, in the order of the file; a page comes after all that it lists.
 pub(super) enum Part {
-    Value(Value),
+    Segment(Segment),
     Page(String),
 }
 
@@ -27,13 +28,13 @@ impl Part {
     pub(super) fn key(&self) -> &str {
         match self {
             Self::Page(key) => key,
-            Self::Value(value) => &value.key,
+            Self::Segment(segment) => &segment.key,
         }
     }
 }
 
-/// Bytes of the file: some or all of the value under `key`.
-pub(super) struct Value {
+/// Bytes of the file: some or all of the segment under `key`.
+pub(super) struct Segment {
     key: String,
     wanted: Range<usize>,
 }
@@ -43,13 +44,13 @@ impl<S: Store> Uploads<S> {
     ///
     /// The stream ends with [`Error::Damaged`] where a part is missing (the upload may have been deleted meanwhile),
     /// or [`Error::Store`].
-    pub fn read(&self, upload: &Upload, range: Range<u64>) -> Reading {
+    pub fn read(&self, upload: &Upload, range: Range<u64>) -> ByteStream {
         let blobs = self.blobs.clone();
         let fetches = self.parts(upload, range).try_filter_map(move |part| {
             let blobs = blobs.clone();
             async move {
                 Ok(match part {
-                    Part::Value(value) => Some(fetch(blobs, value)),
+                    Part::Segment(segment) => Some(fetch(blobs, segment)),
                     Part::Page(_) => None,
                 })
             }
@@ -68,14 +69,15 @@ impl<S: Store> Uploads<S> {
     }
 }
 
-async fn fetch<S: Store>(blobs: S, value: Value) -> Result<Bytes, Error> {
-    let Some(bytes) = blobs.get(&value.key).await? else {
-        return Err(Error::Damaged(format!("{} is missing", value.key)));
+async fn fetch<S: Store>(blobs: S, segment: Segment) -> Result<Bytes, Error> {
+    let Segment { key, wanted } = segment;
+    let Some(bytes) = blobs.get(&key).await? else {
+        return Err(Damage::new(format!("{} is missing", keys::short_ids(&key))).into());
     };
-    if bytes.len() < value.wanted.end {
-        return Err(Error::Damaged(format!("{} has only {} bytes", value.key, bytes.len())));
+    if bytes.len() < wanted.end {
+        return Err(Damage::new(format!("{} has only {} bytes", keys::short_ids(&key), bytes.len())).into());
     }
-    Ok(bytes.slice(value.wanted))
+    Ok(bytes.slice(wanted))
 }
 
 /// A walk through the list of chunks, pages and all.
@@ -121,8 +123,8 @@ impl<S: Store> Walk<S> {
                 Step::Visit { level: 0, start, entry } => self.ahead.push(Step::Chunk { start, from: 0, entry }),
                 Step::Visit { level, start, entry } => self.open_page(level, start, entry).await?,
                 Step::Chunk { start, from, entry } => {
-                    if let Some(value) = self.next_value(start, from, entry) {
-                        return Ok(Some(Part::Value(value)));
+                    if let Some(segment) = self.next_segment(start, from, entry) {
+                        return Ok(Some(Part::Segment(segment)));
                     }
                 }
             }
@@ -137,7 +139,7 @@ impl<S: Store> Walk<S> {
     async fn open_page(&mut self, level: usize, mut start: u64, entry: Entry) -> Result<(), Error> {
         let key = keys::page(self.id, entry.tag);
         let Some(json) = self.blobs.get(&key).await? else {
-            return Err(Error::Damaged(format!("{key} is missing")));
+            return Err(Damage::new(format!("{} is missing", keys::short_ids(&key))).into());
         };
         let mut steps = Vec::new();
         for entry in chunks::page_from_json(&json, entry)? {
@@ -149,8 +151,8 @@ impl<S: Store> Walk<S> {
         Ok(())
     }
 
-    /// The chunk's value at `from`, if any of it is wanted; the rest of the chunk is put ahead.
-    fn next_value(&mut self, start: u64, mut from: u64, entry: Entry) -> Option<Value> {
+    /// The chunk's segment at `from`, if any of it is wanted; the rest of the chunk is put ahead.
+    fn next_segment(&mut self, start: u64, mut from: u64, entry: Entry) -> Option<Segment> {
         if from == 0 && self.range.start > start {
             from = (self.range.start - start) / self.segment_size * self.segment_size;
         }
@@ -162,11 +164,11 @@ impl<S: Store> Walk<S> {
         self.ahead.push(Step::Chunk { start, from: from + len, entry });
         let wanted_from = self.range.start.saturating_sub(place).min(len);
         let wanted_to = (self.range.end - place).min(len);
-        Some(Value { key: keys::data(self.id, place, entry.tag), wanted: to_usize(wanted_from)..to_usize(wanted_to) })
+        Some(Segment { key: keys::data(self.id, place, entry.tag), wanted: to_usize(wanted_from)..to_usize(wanted_to) })
     }
 }
 
-/// A place within a value, which is no longer than a `u32` says.
+/// A place within a segment, which is no longer than a `u32` says.
 fn to_usize(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }

@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 use super::checksum::{Algorithm, Checksum, Hasher, HasherState};
 use super::chunks::Chunks;
+use super::error::Damage;
+use super::keys::short_id;
 use super::{Append, Error, Uploads};
 use crate::store::Store;
 
@@ -26,10 +28,10 @@ pub struct Upload {
     pub completed_at: Option<Timestamp>,
     /// The file's length in bytes; `None` while the client hasn't said it.
     pub total: Option<u64>,
-    /// How many bytes there were, if the upload expired and lost its contents.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    emptied_at: Option<u64>,
-    /// The most bytes that one of the upload's values has.
+    /// How many bytes there were, if the upload expired and was purged of its contents.
+    #[serde(rename = "emptied_at", default, skip_serializing_if = "Option::is_none")]
+    purged_offset: Option<u64>,
+    /// The most bytes that one of the upload's segments has.
     pub(super) segment_size: u32,
     pub(super) chunks: Chunks,
     pub(super) checksum: Progress,
@@ -58,14 +60,14 @@ pub struct NewUpload {
     pub total: Option<u64>,
     /// The checksum's algorithm.
     pub algorithm: Algorithm,
-    /// The most bytes that a value may have; at least 1.
+    /// The most bytes that a segment may have; at least 1.
     pub segment_size: u32,
     /// Whether it is to be on its user's list, which costs a key.
     pub listed: bool,
 }
 
 impl Upload {
-    fn new(new: NewUpload, created_at: Timestamp) -> Self {
+    pub(super) fn new(new: NewUpload, created_at: Timestamp) -> Self {
         Self {
             id: new.id,
             filename: new.filename,
@@ -74,7 +76,7 @@ impl Upload {
             created_at,
             completed_at: None,
             total: new.total,
-            emptied_at: None,
+            purged_offset: None,
             segment_size: new.segment_size.max(1),
             chunks: Chunks::default(),
             checksum: Progress::Running(Hasher::new(new.algorithm).save()),
@@ -83,16 +85,16 @@ impl Upload {
 
     /// How many bytes have arrived: where the next chunk begins.
     pub fn offset(&self) -> u64 {
-        self.emptied_at.unwrap_or_else(|| self.chunks.len())
+        self.purged_offset.unwrap_or_else(|| self.chunks.len())
     }
 
     /// Whether the upload expired, and lost its contents for good.
-    pub fn is_emptied(&self) -> bool {
-        self.emptied_at.is_some()
+    pub fn is_purged(&self) -> bool {
+        self.purged_offset.is_some()
     }
 
-    pub(super) fn empty(&mut self) {
-        self.emptied_at = Some(self.offset());
+    pub(super) fn purge(&mut self) {
+        self.purged_offset = Some(self.offset());
         self.chunks = Chunks::default();
     }
 
@@ -124,7 +126,7 @@ impl Upload {
 
     /// Whether the upload is open and was to be complete by now.
     pub fn is_expired(&self, now: Timestamp, expiration_delta: SignedDuration) -> bool {
-        !self.is_complete() && (self.is_emptied() || self.expires_at(expiration_delta) <= now)
+        !self.is_complete() && (self.is_purged() || self.expires_at(expiration_delta) <= now)
     }
 
     /// The checksum so far.
@@ -139,16 +141,17 @@ impl Upload {
     }
 
     pub(super) fn to_json(&self) -> Result<Vec<u8>, Error> {
-        serde_json::to_vec(self)
-            .map_err(|error| Error::Damaged(format!("the record of {} can't be written: {error}", self.id)))
+        serde_json::to_vec(self).map_err(|error| {
+            Damage::new(format!("the record of {} can't be written", short_id(self.id))).because(error).into()
+        })
     }
 
     pub(super) fn from_json(id: Uuid, json: &[u8]) -> Result<Self, Error> {
         let upload: Self = serde_json::from_slice(json)
-            .map_err(|error| Error::Damaged(format!("the record of {id} can't be read: {error}")))?;
+            .map_err(|error| Damage::new(format!("the record of {} can't be read", short_id(id))).because(error))?;
         match upload.fault(id) {
             None => Ok(upload),
-            Some(fault) => Err(Error::Damaged(format!("the record of {id} can't be right: {fault}"))),
+            Some(fault) => Err(Damage::new(format!("the record of {} can't be right: {fault}", short_id(id))).into()),
         }
     }
 
@@ -158,7 +161,7 @@ impl Upload {
         if self.id != id {
             Some("it is another upload's")
         } else if self.segment_size == 0 {
-            Some("its values have no bytes")
+            Some("its segments have no bytes")
         } else if self.is_complete() != is_done {
             Some("it is complete by half")
         } else if self.created_at.min(self.completed_at.unwrap_or(Timestamp::MAX)) < Timestamp::UNIX_EPOCH {
@@ -177,7 +180,7 @@ impl<S: Store> Uploads<S> {
     /// None that a caller causes; [`Error::Damaged`] stands for a fault in this crate.
     pub fn create(&self, new: NewUpload) -> Result<Append<S>, Error> {
         let listed = new.listed;
-        let mut append = Append::begin(self, Upload::new(new, self.attempt.began_at), None)?;
+        let mut append = Append::begin(self, Upload::new(new, self.began_at), None)?;
         append.listed = listed;
         Ok(append)
     }

@@ -6,15 +6,14 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::{Map, Value};
 
-use super::Refusal;
-use crate::completion_hook::CompletionHook;
-use crate::uploads::{Reading, Upload};
+use super::{CompletionHook, Refusal};
+use crate::uploads::{ByteStream, Upload};
 
 /// An upload whose file is whole and verified, and that is about to be complete.
 pub struct Completion<'a> {
     pub(crate) upload: &'a Upload,
     pub(crate) answer: &'a Map<String, Value>,
-    pub(crate) read: &'a dyn Fn(Range<u64>) -> Reading,
+    pub(crate) read: &'a dyn Fn(Range<u64>) -> ByteStream,
     pub(crate) hook: Option<CompletionHook<'a>>,
 }
 
@@ -29,9 +28,9 @@ impl Completion<'_> {
         self.answer
     }
 
-    /// The file's bytes in `range`, in order, in pieces of at most `segment_size`. Downloads serve the file only when it
+    /// The file's bytes in `range`, in order, each item at most `segment_size` bytes. Downloads serve the file only when it
     /// is complete; this reads it already.
-    pub fn read(&self, range: Range<u64>) -> Reading {
+    pub fn read(&self, range: Range<u64>) -> ByteStream {
         (self.read)(range)
     }
 

@@ -1,12 +1,14 @@
 //! Views of one's own: what an application may change about the service without changing the service.
 //!
 //! This is what drf-chunked-upload's users do by subclassing its view: a type that implements [`View`] says what is
-//! different, and each method that it leaves out is the ready-made component's. README.md, "Your own view", shows one.
+//! different, and each method that it leaves out is the ready-made component's. docs/view.md shows one.
 
 mod completion;
+mod completion_hook;
 mod refusal;
 
 pub use completion::Completion;
+pub(crate) use completion_hook::CompletionHook;
 pub use refusal::Refusal;
 
 use std::collections::HashMap;
@@ -16,17 +18,17 @@ use http::Response;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-use crate::identity::Asking;
+use crate::identity::Identity;
 use crate::settings::Settings;
 use crate::uploads::Upload;
 
 /// What a request is, as far as it is known before its body is read.
 #[derive(Clone, Copy)]
-pub struct Visit<'a> {
+pub struct RequestContext<'a> {
     /// The request's method, URI and headers.
     pub request: &'a Parts,
     /// Who is asking.
-    pub asking: &'a Asking,
+    pub identity: &'a Identity,
     /// The application's settings.
     pub settings: &'a Settings,
 }
@@ -51,18 +53,18 @@ pub enum ChecksumCheck {
 #[allow(async_fn_in_trait)] // A component has one thread: nothing needs to be `Send`.
 pub trait View {
     /// The name of the form's file part.
-    fn field_name<'a>(&'a self, visit: Visit<'a>) -> &'a str {
-        &visit.settings.field_name
+    fn field_name<'a>(&'a self, context: RequestContext<'a>) -> &'a str {
+        &context.settings.field_name
     }
 
     /// The most bytes that the file may have; `None` for no limit.
-    fn max_bytes(&self, visit: Visit<'_>) -> Option<u64> {
-        visit.settings.max_bytes
+    fn max_bytes(&self, context: RequestContext<'_>) -> Option<u64> {
+        context.settings.max_bytes
     }
 
     /// Whether a completion verifies the checksum.
-    fn checksum_check(&self, visit: Visit<'_>) -> ChecksumCheck {
-        if visit.settings.checksum_required { ChecksumCheck::Required } else { ChecksumCheck::IfSent }
+    fn checksum_check(&self, context: RequestContext<'_>) -> ChecksumCheck {
+        if context.settings.checksum_required { ChecksumCheck::Required } else { ChecksumCheck::IfSent }
     }
 
     /// Decides whether a chunk or a completion may change the upload, beyond the service's own rules. It is asked when
@@ -73,14 +75,14 @@ pub trait View {
     ///
     /// # Errors
     /// A [`Refusal`] is the answer, and the upload stays as it was.
-    async fn validate(&self, visit: Visit<'_>, upload: &Upload, fields: &Fields) -> Result<(), Refusal> {
-        let _ = (visit, upload, fields);
+    async fn validate(&self, context: RequestContext<'_>, upload: &Upload, fields: &Fields) -> Result<(), Refusal> {
+        let _ = (context, upload, fields);
         Ok(())
     }
 
     /// Changes what is answered of an upload: adds fields, or removes some.
-    fn describe(&self, visit: Visit<'_>, upload: &Upload, answer: &mut Map<String, Value>) {
-        let _ = (visit, upload, answer);
+    fn describe(&self, context: RequestContext<'_>, upload: &Upload, answer: &mut Map<String, Value>) {
+        let _ = (context, upload, answer);
     }
 
     /// Is told that an upload's file is whole and verified, right before the upload is complete for good. What it
@@ -94,16 +96,16 @@ pub trait View {
     /// A [`Refusal`] is the answer, and the upload stays open.
     async fn on_completion(
         &self,
-        visit: Visit<'_>,
+        context: RequestContext<'_>,
         completion: &Completion<'_>,
     ) -> Result<Option<Response<Bytes>>, Refusal> {
-        let _ = visit;
+        let _ = context;
         completion.call_url().await
     }
 }
 
 /// The view of the ready-made component: all as the settings say.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ReadyMade;
+pub struct DefaultView;
 
-impl View for ReadyMade {}
+impl View for DefaultView {}

@@ -4,6 +4,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::http::failure::Failure;
+
 /// Why a view doesn't let a request change an upload.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum Refusal {
@@ -25,5 +27,15 @@ impl Refusal {
     /// A refusal with `detail` to tell the client what to do about it.
     pub fn new(status: StatusCode, detail: &str) -> Self {
         Self::Request { status, body: json!({"detail": detail}) }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Request { status, body } if status.is_client_error() => Self::Refused { status, body },
+            Refusal::Request { status, .. } => Self::ViewStatus(status),
+            Refusal::Failed(reason) => Self::ViewFailed(reason),
+        }
     }
 }

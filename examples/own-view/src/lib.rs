@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
-use spin_chunked_upload::identity::Asking;
+use spin_chunked_upload::identity::Identity;
 use spin_chunked_upload::spin::{Body, serve};
 use spin_chunked_upload::uploads::Upload;
-use spin_chunked_upload::view::{Completion, Fields, Refusal, View, Visit};
+use spin_chunked_upload::view::{Completion, Fields, Refusal, RequestContext, View};
 use spin_sdk::http::Request;
 use spin_sdk::http_service;
 
@@ -22,32 +22,32 @@ async fn handle(request: Request) -> Response<Body> {
 struct Images;
 
 impl View for Images {
-    fn field_name<'a>(&'a self, _: Visit<'a>) -> &'a str {
+    fn field_name<'a>(&'a self, _: RequestContext<'a>) -> &'a str {
         "image"
     }
 
-    fn max_bytes(&self, visit: Visit<'_>) -> Option<u64> {
-        match visit.asking {
-            Asking::User(_) => Some(50_000_000),
-            Asking::Anyone | Asking::Nobody => Some(1_000_000),
+    fn max_bytes(&self, context: RequestContext<'_>) -> Option<u64> {
+        match context.identity {
+            Identity::User(_) => Some(50_000_000),
+            Identity::Anyone | Identity::Nobody => Some(1_000_000),
         }
     }
 
-    async fn validate(&self, _: Visit<'_>, upload: &Upload, _: &Fields) -> Result<(), Refusal> {
+    async fn validate(&self, _: RequestContext<'_>, upload: &Upload, _: &Fields) -> Result<(), Refusal> {
         match kind(&upload.filename) {
             Some(_) => Ok(()),
             None => Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Send a .png or a .jpg")),
         }
     }
 
-    fn describe(&self, _: Visit<'_>, upload: &Upload, answer: &mut Map<String, Value>) {
+    fn describe(&self, _: RequestContext<'_>, upload: &Upload, answer: &mut Map<String, Value>) {
         answer.insert("kind".into(), kind(&upload.filename).into());
         answer.remove("user");
     }
 
     async fn on_completion(
         &self,
-        _: Visit<'_>,
+        _: RequestContext<'_>,
         completion: &Completion<'_>,
     ) -> Result<Option<Response<Bytes>>, Refusal> {
         let pieces: Vec<Bytes> =

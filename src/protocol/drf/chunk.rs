@@ -1,27 +1,34 @@
-//! A chunk: `PUT` of the list of uploads begins one, `PUT` of an upload goes on with it.
+//! A chunk: `PUT` of the list of uploads creates an upload with it, `PUT` of an upload appends it.
 //!
 //! The peer checks the chunk before it looks at the upload. Here the bytes are on their way into the store while they
 //! come, so both have been looked at by the time the chunk is whole; the answer follows the peer's order all the same.
 
 use uuid::Uuid;
 
-use super::super::content_range::ContentRange;
-use super::super::error::Error;
-use super::super::form::{FileSink, Form};
-use super::super::{Context, RequestBody};
-use super::filename;
-use crate::identity::Asking;
+use super::content_range::ContentRange;
+use super::error::Error;
+use super::form::{FileSink, Form, Ignored};
+use super::{filename, read_form};
+use crate::http::RequestBody;
+use crate::identity::Identity;
+use crate::protocol::Context;
 use crate::store::Store;
-use crate::uploads::{Append, NewUpload, Upload};
+use crate::uploads::{self, Append, NewUpload, Upload};
 use crate::view::View;
 
-/// Takes the first chunk of a new upload.
-pub(super) async fn begin<S: Store, V: View>(context: &Context<S, V>, body: RequestBody) -> Result<Upload, Error> {
-    let range = checked_range(context);
-    let append = range.as_ref().ok().map(|range| match range.start {
-        0 => context.new_upload(range.total),
-        provided => Err(crate::uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
-    });
+/// Creates an upload with its first chunk.
+pub(super) async fn create_upload<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
+) -> Result<Upload, Error> {
+    let range = match read_range(context) {
+        Ok(range) => range,
+        Err(error) => return Err(refuse_chunk(context, body, error).await),
+    };
+    let append = match range.start {
+        0 => new_upload(context, range.total),
+        provided => Err(uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
+    };
     let (form, mut append) = receive(context, body, range, append).await?;
     match filename(&form) {
         Ok(name) => append.set_filename(name),
@@ -33,24 +40,33 @@ pub(super) async fn begin<S: Store, V: View>(context: &Context<S, V>, body: Requ
     commit(context, &form, append).await
 }
 
-/// Takes the next chunk of an upload.
-pub(super) async fn go_on<S: Store, V: View>(
+/// Appends a chunk to an upload.
+pub(super) async fn append_chunk<S: Store, V: View>(
     context: &Context<S, V>,
     id: Uuid,
     body: RequestBody,
 ) -> Result<Upload, Error> {
-    let range = checked_range(context);
-    let append = match &range {
-        Ok(range) => Some(context.open_append(id, range).await),
-        Err(_) => None,
+    let range = match read_range(context) {
+        Ok(range) => range,
+        Err(error) => return Err(refuse_chunk(context, body, error).await),
     };
+    let append = open_append(context, id, &range).await;
     let (form, append) = receive(context, body, range, append).await?;
     commit(context, &form, append).await
 }
 
+/// Reads past a chunk whose range has a fault. A chunk that isn't there comes first in the peer's order.
+async fn refuse_chunk<S: Store, V: View>(context: &Context<S, V>, body: RequestBody, fault: Error) -> Error {
+    match read_form(context, body, true, &mut Ignored).await {
+        Ok(form) if form.file.is_none() => Error::NoFile,
+        Ok(_) => fault,
+        Err(error) => error,
+    }
+}
+
 /// Makes the chunk part of its upload, if the view agrees.
 async fn commit<S: Store, V: View>(context: &Context<S, V>, form: &Form, append: Append<S>) -> Result<Upload, Error> {
-    match context.view.validate(context.visit(), append.upload(), &form.fields).await {
+    match context.view.validate(context.for_view(), append.upload(), &form.fields).await {
         Ok(()) => Ok(append.commit().await?),
         Err(refusal) => {
             append.discard().await;
@@ -59,64 +75,59 @@ async fn commit<S: Store, V: View>(context: &Context<S, V>, form: &Form, append:
     }
 }
 
-fn checked_range<S: Store, V: View>(context: &Context<S, V>) -> Result<ContentRange, Error> {
+fn read_range<S: Store, V: View>(context: &Context<S, V>) -> Result<ContentRange, Error> {
     let range = ContentRange::from_headers(&context.request.headers)?;
-    range.check(context.view.max_bytes(context.visit()))?;
+    range.check(context.view.max_bytes(context.for_view()))?;
     Ok(range)
 }
 
-impl<S: Store, V: View> Context<S, V> {
-    async fn open_append(&self, id: Uuid, range: &ContentRange) -> Result<Append<S>, Error> {
-        let upload = self.find(id).await?;
-        self.check_not_expired(&upload)?;
-        let deadline = upload.expires_at(self.settings.expiration_delta);
-        let mut append = self.uploads.append(upload, range.start, range.total)?;
-        append.set_deadline(deadline);
-        Ok(append)
-    }
-
-    /// Whose a new upload is.
-    fn user(&self) -> Result<Option<String>, Error> {
-        match &self.asking {
-            Asking::Anyone => Ok(None),
-            Asking::Nobody => Err(Error::NoUser),
-            Asking::User(user) => Ok(Some(user.clone())),
-        }
-    }
-
-    /// A new upload that has no name yet.
-    pub(super) fn new_upload(&self, total: Option<u64>) -> Result<Append<S>, Error> {
-        let id = Uuid::new_v4();
-        let path = self.path(id, self.uploads.began_at(), &self.settings.incomplete_ext);
-        let new = NewUpload {
-            id,
-            filename: String::new(),
-            path,
-            user: self.user()?,
-            total,
-            algorithm: self.settings.checksum,
-            segment_size: self.settings.segment_size,
-            listed: self.asking != Asking::Anyone || !self.settings.user_restricted,
-        };
-        Ok(self.uploads.create(new)?)
-    }
+async fn open_append<S: Store, V: View>(
+    context: &Context<S, V>,
+    id: Uuid,
+    range: &ContentRange,
+) -> Result<Append<S>, Error> {
+    let upload = context.find(id).await?;
+    context.check_not_expired(&upload)?;
+    let deadline = upload.expires_at(context.settings.expiration_delta);
+    let mut append = context.uploads.append(upload, range.start, range.total)?;
+    append.set_deadline(deadline);
+    Ok(append)
 }
 
-/// Reads the chunk's form, the bytes into `append` where there is one, and answers with the append if all is well.
-/// The first fault in the peer's order wins: no file part, the range, the length, and only then the upload's own.
+/// A new upload that has no name yet.
+pub(super) fn new_upload<S: Store, V: View>(context: &Context<S, V>, total: Option<u64>) -> Result<Append<S>, Error> {
+    let (settings, id) = (&context.settings, Uuid::new_v4());
+    let user = match &context.identity {
+        Identity::Anyone => None,
+        Identity::Nobody => return Err(Error::NoUser),
+        Identity::User(user) => Some(user.clone()),
+    };
+    let new = NewUpload {
+        id,
+        filename: String::new(),
+        path: context.file_path(id, context.uploads.began_at(), &settings.incomplete_ext),
+        user,
+        total,
+        algorithm: settings.checksum,
+        segment_size: settings.segment_size,
+        listed: context.identity != Identity::Anyone || !settings.user_restricted,
+    };
+    Ok(context.uploads.create(new)?)
+}
+
+/// Reads the chunk's form, the bytes into `append` where there is one, and returns the append if all is well.
+/// The first fault in the peer's order wins: no file part, the length, and only then the upload's own.
 async fn receive<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
-    range: Result<ContentRange, Error>,
-    mut append: Option<Result<Append<S>, Error>>,
+    range: ContentRange,
+    append: Result<Append<S>, Error>,
 ) -> Result<(Form, Append<S>), Error> {
-    let limit = range.as_ref().map_or(0, |range| u64::try_from(range.len).unwrap_or(0));
-    if let Some(Ok(append)) = &mut append {
-        append.expect(limit);
-    }
-    let mut sink = ChunkSink { append, limit };
-    let form = context.read_form(body, true, &mut sink).await;
-    match form.and_then(|form| check_received(form, range)) {
+    let limit = u64::try_from(range.len).unwrap_or(0);
+    let mut sink = AppendSink::new(append, limit);
+    sink.expect(limit);
+    let form = read_form(context, body, true, &mut sink).await;
+    match form.and_then(|form| check_received(form, &range)) {
         Ok(form) => Ok((form, sink.into_append()?)),
         Err(error) => {
             sink.discard().await;
@@ -125,50 +136,55 @@ async fn receive<S: Store, V: View>(
     }
 }
 
-fn check_received(form: Form, range: Result<ContentRange, Error>) -> Result<Form, Error> {
+fn check_received(form: Form, range: &ContentRange) -> Result<Form, Error> {
     let actual = form.file.as_ref().ok_or(Error::NoFile)?.len;
-    let reported = range?.len;
-    if i128::from(actual) != reported {
-        return Err(Error::WrongLength { actual, reported });
+    if i128::from(actual) != range.len {
+        return Err(Error::WrongLength { actual, reported: range.len });
     }
     Ok(form)
 }
 
-/// Where a chunk's bytes go: into the upload, unless there is a reason against it, up to the length that the range
-/// says.
-pub(super) struct ChunkSink<S> {
-    /// The append, or why there is none; `None` where the range has a fault.
-    pub(super) append: Option<Result<Append<S>, Error>>,
+/// Where a chunk's bytes go: into the upload, unless there is a reason against it, up to the length that is wanted.
+pub(super) struct AppendSink<S> {
+    append: Result<Append<S>, Error>,
     /// How many bytes are wanted; what comes beyond is counted by the form, and refused in the end.
-    pub(super) limit: u64,
+    limit: u64,
 }
 
-impl<S: Store> ChunkSink<S> {
+impl<S: Store> AppendSink<S> {
+    /// A sink into `append`, or one that remembers why there is none.
+    pub(super) fn new(append: Result<Append<S>, Error>, limit: u64) -> Self {
+        Self { append, limit }
+    }
+
+    /// Says how many bytes are to come.
+    fn expect(&mut self, bytes: u64) {
+        if let Ok(append) = &mut self.append {
+            append.expect(bytes);
+        }
+    }
+
     pub(super) fn into_append(self) -> Result<Append<S>, Error> {
-        self.append.unwrap_or(Err(Error::ContentRange))
+        self.append
     }
 
     pub(super) async fn discard(self) {
-        if let Some(Ok(append)) = self.append {
+        if let Ok(append) = self.append {
             append.discard().await;
         }
     }
 }
 
-impl<S: Store> FileSink for ChunkSink<S> {
-    fn expected(&self) -> u64 {
-        self.limit
-    }
-
+impl<S: Store> FileSink for AppendSink<S> {
     async fn write(&mut self, bytes: &[u8]) {
-        let Some(Ok(append)) = &mut self.append else {
+        let Ok(append) = &mut self.append else {
             return;
         };
         if append.received() + bytes.len() as u64 > self.limit {
             return;
         }
         if let Err(error) = append.write(bytes).await
-            && let Some(Ok(append)) = self.append.replace(Err(error.into()))
+            && let Ok(append) = std::mem::replace(&mut self.append, Err(error.into()))
         {
             append.discard().await;
         }

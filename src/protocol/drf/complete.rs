@@ -3,45 +3,45 @@
 use http::Response;
 use uuid::Uuid;
 
-use super::super::Context;
-use super::super::body::{RequestBody, ResponseBody};
-use super::super::error::Error;
-use super::super::form::Form;
-use super::chunk::ChunkSink;
-use super::{Ignored, filename};
+use super::chunk::{AppendSink, new_upload};
+use super::error::Error;
+use super::form::{Form, Ignored};
+use super::{describe, filename, read_form, upload_response};
+use crate::http::{RequestBody, ResponseBody};
+use crate::protocol::Context;
 use crate::store::Store;
 use crate::uploads::{self, Algorithm, Append, Expected, Upload, Verified};
 use crate::view::{ChecksumCheck, Completion, View};
 
 /// Completes an upload.
-pub(super) async fn complete<S: Store, V: View>(
+pub(super) async fn complete_upload<S: Store, V: View>(
     context: &Context<S, V>,
     id: Uuid,
     body: RequestBody,
 ) -> Result<Response<ResponseBody>, Error> {
-    let form = context.read_form(body, false, &mut Ignored).await?;
+    let form = read_form(context, body, false, &mut Ignored).await?;
     let upload = context.find(id).await;
     let algorithm = upload.as_ref().map_or(context.settings.checksum, Upload::algorithm);
-    let expected = context.expected_checksum(&form, algorithm)?;
+    let expected = expected_checksum(context, &form, algorithm)?;
     let upload = upload?;
     context.check_not_expired(&upload)?;
     let deadline = upload.expires_at(context.settings.expiration_delta);
-    let path = context.complete_path(&upload);
-    context.validate_open(&upload, &form).await?;
+    let path = context.complete_file_path(&upload);
+    validate_open(context, &upload, &form).await?;
     let mut verified = context.uploads.verify(upload, expected, path)?;
     verified.set_deadline(deadline);
     finish(context, verified).await
 }
 
 /// Takes a whole file at once.
-pub(super) async fn whole<S: Store, V: View>(
+pub(super) async fn upload_whole_file<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
 ) -> Result<Response<ResponseBody>, Error> {
-    let limit = context.view.max_bytes(context.visit());
-    let mut sink = ChunkSink { append: Some(context.new_upload(None)), limit: limit.unwrap_or(u64::MAX) };
-    let form = context.read_form(body, false, &mut sink).await;
-    let form = match form.and_then(|form| check_whole(form, limit)) {
+    let limit = context.view.max_bytes(context.for_view());
+    let mut sink = AppendSink::new(new_upload(context, None), limit.unwrap_or(u64::MAX));
+    let form = read_form(context, body, false, &mut sink).await;
+    let form = match form.and_then(|form| check_whole_file(form, limit)) {
         Ok(form) => form,
         Err(error) => {
             sink.discard().await;
@@ -49,7 +49,7 @@ pub(super) async fn whole<S: Store, V: View>(
         }
     };
     let mut append = sink.into_append()?;
-    match context.describe_whole(&form, &mut append).await {
+    match name_and_validate(context, &form, &mut append).await {
         Ok((expected, path)) => finish(context, append.verify(expected, path).await?).await,
         Err(error) => {
             append.discard().await;
@@ -65,14 +65,14 @@ async fn finish<S: Store, V: View>(
 ) -> Result<Response<ResponseBody>, Error> {
     let completion = Completion {
         upload: verified.upload(),
-        answer: &context.describe(verified.upload()),
+        answer: &describe(context, verified.upload()),
         read: &|range| verified.read(range),
         hook: context.hook(),
     };
-    match context.view.on_completion(context.visit(), &completion).await {
+    match context.view.on_completion(context.for_view(), &completion).await {
         Ok(answer) => {
             let upload = verified.commit().await?;
-            Ok(answer.map_or_else(|| context.upload_answer(&upload), |answer| answer.map(ResponseBody::Full)))
+            Ok(answer.map_or_else(|| upload_response(context, &upload), |answer| answer.map(ResponseBody::Full)))
         }
         Err(refusal) => {
             verified.discard().await;
@@ -82,7 +82,7 @@ async fn finish<S: Store, V: View>(
 }
 
 /// Checks what comes before the user, in the peer's order.
-fn check_whole(form: Form, limit: Option<u64>) -> Result<Form, Error> {
+fn check_whole_file(form: Form, limit: Option<u64>) -> Result<Form, Error> {
     let len = form.file.as_ref().ok_or(Error::NoFile)?.len;
     match limit {
         Some(limit) if len > limit => Err(Error::OverLimit(limit)),
@@ -90,35 +90,37 @@ fn check_whole(form: Form, limit: Option<u64>) -> Result<Form, Error> {
     }
 }
 
-impl<S: Store, V: View> Context<S, V> {
-    /// Names the file and looks at it with the view's eyes; answers with its checksum and path.
-    async fn describe_whole<'a>(
-        &self,
-        form: &'a Form,
-        append: &mut Append<S>,
-    ) -> Result<(Expected<'a>, String), Error> {
-        append.set_filename(filename(form)?);
-        let expected = self.expected_checksum(form, append.upload().algorithm())?;
-        self.view.validate(self.visit(), append.upload(), &form.fields).await?;
-        Ok((expected, self.complete_path(append.upload())))
-    }
+/// Names the file and has the view look at it; returns its checksum and path.
+async fn name_and_validate<'a, S: Store, V: View>(
+    context: &Context<S, V>,
+    form: &'a Form,
+    append: &mut Append<S>,
+) -> Result<(Expected<'a>, String), Error> {
+    append.set_filename(filename(form)?);
+    let expected = expected_checksum(context, form, append.upload().algorithm())?;
+    context.view.validate(context.for_view(), append.upload(), &form.fields).await?;
+    Ok((expected, context.complete_file_path(append.upload())))
+}
 
-    /// Has the view look at an upload that may be completed: what the service itself refuses isn't its business.
-    async fn validate_open(&self, upload: &Upload, form: &Form) -> Result<(), Error> {
-        if upload.is_complete() {
-            return Err(uploads::Error::AlreadyComplete.into());
-        }
-        Ok(self.view.validate(self.visit(), upload, &form.fields).await?)
+/// Has the view look at an upload that may be completed: what the service itself refuses isn't its business.
+async fn validate_open<S: Store, V: View>(context: &Context<S, V>, upload: &Upload, form: &Form) -> Result<(), Error> {
+    if upload.is_complete() {
+        return Err(uploads::Error::AlreadyComplete.into());
     }
+    Ok(context.view.validate(context.for_view(), upload, &form.fields).await?)
+}
 
-    /// What the form says of the file's checksum, in the field of the upload's algorithm.
-    fn expected_checksum<'a>(&self, form: &'a Form, algorithm: Algorithm) -> Result<Expected<'a>, Error> {
-        let check = self.view.checksum_check(self.visit());
-        match form.field(algorithm.name()) {
-            _ if check == ChecksumCheck::Never => Ok(Expected::Any),
-            Some(checksum) => Ok(Expected::Checksum(checksum)),
-            None if check == ChecksumCheck::Required => Err(Error::NoChecksum(algorithm.name())),
-            None => Ok(Expected::Any),
-        }
+/// What the form says of the file's checksum, in the field of the upload's algorithm.
+fn expected_checksum<'a, S: Store, V: View>(
+    context: &Context<S, V>,
+    form: &'a Form,
+    algorithm: Algorithm,
+) -> Result<Expected<'a>, Error> {
+    let check = context.view.checksum_check(context.for_view());
+    match form.field(algorithm.name()) {
+        _ if check == ChecksumCheck::Never => Ok(Expected::Any),
+        Some(checksum) => Ok(Expected::Checksum(checksum)),
+        None if check == ChecksumCheck::Required => Err(Error::NoChecksum(algorithm.name())),
+        None => Ok(Expected::Any),
     }
 }

@@ -5,13 +5,14 @@ use http::header::LINK;
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
-use super::super::Context;
-use super::super::body::{self, ResponseBody};
-use super::super::error::Error;
-use super::{COMPLETE, INCOMPLETE};
-use crate::identity::Asking;
+use super::error::Error;
+use super::{COMPLETE, INCOMPLETE, describe};
+use crate::http::failure::Failure;
+use crate::http::{ResponseBody, response};
+use crate::identity::Identity;
+use crate::protocol::Context;
 use crate::store::Store;
-use crate::uploads::{Owner, Place, Upload};
+use crate::uploads::{ListCursor, Owner, Upload};
 use crate::view::View;
 
 /// The most uploads of a page.
@@ -21,25 +22,25 @@ const MAX_LIMIT: usize = 1_000;
 #[derive(Debug, Default)]
 struct Query {
     limit: Option<usize>,
-    after: Option<Place>,
+    after: Option<ListCursor>,
     status: Option<u8>,
 }
 
 /// Answers with the asking user's uploads, oldest first.
-pub(super) async fn answer<S: Store, V: View>(context: &Context<S, V>) -> Result<Response<ResponseBody>, Error> {
+pub(super) async fn list_uploads<S: Store, V: View>(context: &Context<S, V>) -> Result<Response<ResponseBody>, Error> {
     let text = context.request.uri.query().unwrap_or_default();
     let query = Query::read(text)?;
-    let Some(owner) = context.owner() else {
-        return Ok(body::json(StatusCode::OK, &[(); 0]));
+    let Some(owner) = owner(context) else {
+        return Ok(response::json(StatusCode::OK, &[(); 0]));
     };
     match query.limit {
         Some(limit) => {
             let (uploads, last) = page(context, owner, &query, limit).await?;
             let mut array = JsonArray::new();
-            uploads.iter().for_each(|upload| array.push(&context.describe(upload)));
+            uploads.iter().for_each(|upload| array.push(&describe(context, upload)));
             let mut response = array.into_response();
-            if let Some(place) = last {
-                link_next(&mut response, &context.urls.next_page(text, place));
+            if let Some(cursor) = last {
+                link_next(&mut response, &context.urls.next_page(text, cursor));
             }
             Ok(response)
         }
@@ -53,12 +54,12 @@ async fn all<S: Store, V: View>(
     owner: Owner<'_>,
     query: &Query,
 ) -> Result<Response<ResponseBody>, Error> {
-    let places = context.uploads.places(owner, query.after, usize::MAX).await?;
-    let mut uploads = context.uploads.at(owner, places);
+    let cursors = context.uploads.list(owner, query.after, usize::MAX).await?;
+    let mut uploads = context.uploads.look_up(owner, cursors);
     let mut array = JsonArray::new();
     while let Some(upload) = uploads.try_next().await? {
         if query.wants(&upload) {
-            array.push(&context.describe(&upload));
+            array.push(&describe(context, &upload));
         }
     }
     Ok(array.into_response())
@@ -89,24 +90,24 @@ impl JsonArray {
 
     fn into_response(mut self) -> Response<ResponseBody> {
         self.0.push(b']');
-        body::full(StatusCode::OK, "application/json", self.0)
+        response::full(StatusCode::OK, "application/json", self.0)
     }
 }
 
-/// At most `limit` uploads, and the last one's place where more may follow.
+/// At most `limit` uploads, and the last one's cursor where more may follow.
 async fn page<S: Store, V: View>(
     context: &Context<S, V>,
     owner: Owner<'_>,
     query: &Query,
     limit: usize,
-) -> Result<(Vec<Upload>, Option<Place>), Error> {
+) -> Result<(Vec<Upload>, Option<ListCursor>), Error> {
     let mut page = Vec::new();
     let mut after = query.after;
     loop {
         // One more than a page tells whether there is another.
-        let places = context.uploads.places(owner, after, limit + 1).await?;
-        let is_last = places.len() <= limit;
-        let mut uploads = context.uploads.at(owner, places.clone());
+        let cursors = context.uploads.list(owner, after, limit + 1).await?;
+        let is_last = cursors.len() <= limit;
+        let mut uploads = context.uploads.look_up(owner, cursors.clone());
         while let Some(upload) = uploads.try_next().await? {
             if !query.wants(&upload) {
                 continue;
@@ -114,36 +115,34 @@ async fn page<S: Store, V: View>(
             if page.len() == limit {
                 return Ok((page, after));
             }
-            after = Some(Place::of(&upload));
+            after = Some(ListCursor::of(&upload));
             page.push(upload);
         }
         if is_last {
             return Ok((page, None));
         }
         // What was left out needs not be looked at again.
-        after = places.last().copied().max(after);
+        after = cursors.last().copied().max(after);
     }
 }
 
-impl<S: Store, V: View> Context<S, V> {
-    /// Whose uploads are listed; `None` for nobody's.
-    fn owner(&self) -> Option<Owner<'_>> {
-        match (&self.asking, self.settings.user_restricted) {
-            (Asking::Nobody, _) | (Asking::Anyone, true) => None,
-            (Asking::Anyone | Asking::User(_), false) => Some(Owner::Anyone),
-            (Asking::User(user), true) => Some(Owner::User(user)),
-        }
+/// Whose uploads are listed; `None` for nobody's.
+fn owner<S: Store, V: View>(context: &Context<S, V>) -> Option<Owner<'_>> {
+    match (&context.identity, context.settings.user_restricted) {
+        (Identity::Nobody, _) | (Identity::Anyone, true) => None,
+        (Identity::Anyone | Identity::User(_), false) => Some(Owner::Anyone),
+        (Identity::User(user), true) => Some(Owner::User(user)),
     }
 }
 
 impl Query {
-    fn read(text: &str) -> Result<Self, Error> {
+    fn read(text: &str) -> Result<Self, Failure> {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match name.as_ref() {
-                "limit" => query.limit = Some(parse_limit(&value).ok_or(Error::Query("limit"))?),
-                "cursor" => query.after = Some(value.parse().map_err(|_| Error::Query("cursor"))?),
-                "status" => query.status = Some(parse_status(&value).ok_or(Error::Query("status"))?),
+                "limit" => query.limit = Some(parse_limit(&value).ok_or(Failure::Query("limit"))?),
+                "cursor" => query.after = Some(value.parse().map_err(|_| Failure::Query("cursor"))?),
+                "status" => query.status = Some(parse_status(&value).ok_or(Failure::Query("status"))?),
                 _ => {}
             }
         }

@@ -2,7 +2,12 @@
 
 mod chunk;
 mod complete;
+mod content_range;
+mod disposition;
+mod error;
+mod form;
 mod list;
+mod multipart;
 
 use http::{Method, Response, StatusCode};
 use jiff::Timestamp;
@@ -10,12 +15,14 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::Context;
-use super::body::{self, RequestBody, ResponseBody};
-use super::error::Error;
-use super::form::{FileSink, Form};
+use crate::http::checked_body::CheckedBody;
+use crate::http::failure::{Failure, RequestLine};
+use crate::http::{RequestBody, ResponseBody, content_encoding, response};
 use crate::store::Store;
-use crate::uploads::{self, Upload};
+use crate::uploads::Upload;
 use crate::view::View;
+use error::Error;
+use form::{FileSink, Form, FormKind};
 
 /// The longest filename, as the peer's model has it.
 const MAX_FILENAME_CHARACTERS: usize = 255;
@@ -23,91 +30,92 @@ const MAX_FILENAME_CHARACTERS: usize = 255;
 const UPLOADS_ALLOW: &str = "GET, HEAD, POST, PUT";
 const UPLOAD_ALLOW: &str = "DELETE, GET, HEAD, POST, PUT";
 
-/// Answers a request for the list of uploads.
-pub(super) async fn answer_uploads<S: Store, V: View>(
-    context: &Context<S, V>,
-    body: RequestBody,
-) -> Result<Response<ResponseBody>, Error> {
-    match context.request.method {
-        Method::PUT => Ok(context.upload_answer(&chunk::begin(context, body).await?)),
-        Method::POST => complete::whole(context, body).await,
-        Method::GET | Method::HEAD => list::answer(context).await,
-        _ => Err(context.method_error(UPLOADS_ALLOW)),
-    }
-}
-
-/// Answers a request for one upload.
-pub(super) async fn answer_upload<S: Store, V: View>(
-    context: &Context<S, V>,
-    id: Uuid,
-    body: RequestBody,
-) -> Result<Response<ResponseBody>, Error> {
-    match context.request.method {
-        Method::PUT => Ok(context.upload_answer(&chunk::go_on(context, id, body).await?)),
-        Method::POST => complete::complete(context, id, body).await,
-        Method::GET | Method::HEAD => Ok(context.upload_answer(&context.find(id).await?)),
-        Method::DELETE => cancel(context, id).await,
-        _ => Err(context.method_error(UPLOAD_ALLOW)),
-    }
-}
-
-async fn cancel<S: Store, V: View>(context: &Context<S, V>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
-    let upload = context.find(id).await?;
-    context.uploads.delete(&upload).await?;
-    Ok(body::empty(StatusCode::NO_CONTENT))
-}
-
+/// The peer's `status` of an upload.
 const INCOMPLETE: u8 = 1;
 const COMPLETE: u8 = 2;
 
-impl<S: Store, V: View> Context<S, V> {
-    fn upload_answer(&self, upload: &Upload) -> Response<ResponseBody> {
-        body::json(StatusCode::OK, &self.describe(upload))
-    }
+/// Handles a request for the list of uploads.
+pub(super) async fn handle_uploads<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
+    request: &RequestLine,
+) -> Response<ResponseBody> {
+    let handled = match context.request.method {
+        Method::PUT => chunk::create_upload(context, body).await.map(|upload| upload_response(context, &upload)),
+        Method::POST => complete::upload_whole_file(context, body).await,
+        Method::GET | Method::HEAD => list::list_uploads(context).await,
+        _ => Err(context.method_error(UPLOADS_ALLOW).into()),
+    };
+    handled.unwrap_or_else(|error| error.into_response(request))
+}
 
-    /// An upload as the peer's serializer has it, and `expires`, which older versions of it have.
-    fn describe(&self, upload: &Upload) -> Map<String, Value> {
-        let file = (!upload.is_emptied()).then(|| self.urls.file(&upload.path));
-        let fields = [
-            ("id", Value::from(upload.id.to_string())),
-            ("url", self.urls.upload(upload.id).into()),
-            ("file", file.into()),
-            ("filename", upload.filename.as_str().into()),
-            ("offset", upload.offset().into()),
-            ("created_at", format_time(upload.created_at).into()),
-            ("status", if upload.is_complete() { COMPLETE } else { INCOMPLETE }.into()),
-            ("completed_at", upload.completed_at.map(format_time).into()),
-            ("user", upload.user.as_deref().into()),
-            ("expires", format_time(upload.expires_at(self.settings.expiration_delta)).into()),
-        ];
-        let mut answer = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        self.view.describe(self.visit(), upload, &mut answer);
-        answer
-    }
+/// Handles a request for one upload.
+pub(super) async fn handle_upload<S: Store, V: View>(
+    context: &Context<S, V>,
+    id: Uuid,
+    body: RequestBody,
+    request: &RequestLine,
+) -> Response<ResponseBody> {
+    let handled = match context.request.method {
+        Method::PUT => chunk::append_chunk(context, id, body).await.map(|upload| upload_response(context, &upload)),
+        Method::POST => complete::complete_upload(context, id, body).await,
+        Method::GET | Method::HEAD => show_upload(context, id).await,
+        Method::DELETE => delete_upload(context, id).await,
+        _ => Err(context.method_error(UPLOAD_ALLOW).into()),
+    };
+    handled.unwrap_or_else(|error| error.into_response(request))
+}
 
-    /// The path of an upload's file, ending with this extension.
-    fn path(&self, id: Uuid, created_at: Timestamp, extension: &str) -> String {
-        let folder = self.settings.folder(created_at);
-        let slash = if folder.is_empty() { "" } else { "/" };
-        format!("{folder}{slash}{id}{extension}")
-    }
+async fn show_upload<S: Store, V: View>(context: &Context<S, V>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
+    Ok(upload_response(context, &context.find(id).await?))
+}
 
-    /// The path that a complete upload's file gets: the one it has, with the extension of complete files.
-    fn complete_path(&self, upload: &Upload) -> String {
-        let settings = &self.settings;
-        let stem = upload.path.strip_suffix(&settings.incomplete_ext);
-        match stem {
-            Some(stem) => format!("{stem}{}", settings.complete_ext),
-            // The setting has changed since the upload began.
-            None => self.path(upload.id, upload.created_at, &settings.complete_ext),
-        }
-    }
+async fn delete_upload<S: Store, V: View>(context: &Context<S, V>, id: Uuid) -> Result<Response<ResponseBody>, Error> {
+    let upload = context.find(id).await?;
+    context.uploads.delete(&upload).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}
 
-    /// Checks that the upload can be continued or completed, as far as its age goes.
-    fn check_not_expired(&self, upload: &Upload) -> Result<(), Error> {
-        let expired = upload.is_expired(self.uploads.time(), self.settings.expiration_delta);
-        if expired { Err(uploads::Error::Expired.into()) } else { Ok(()) }
+fn upload_response<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Response<ResponseBody> {
+    response::json(StatusCode::OK, &describe(context, upload))
+}
+
+/// An upload as the peer's serializer has it, and `expires`, which older versions of it have.
+fn describe<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Map<String, Value> {
+    let file = (!upload.is_purged()).then(|| context.urls.file(&upload.path));
+    let fields = [
+        ("id", Value::from(upload.id.to_string())),
+        ("url", context.urls.upload(upload.id).into()),
+        ("file", file.into()),
+        ("filename", upload.filename.as_str().into()),
+        ("offset", upload.offset().into()),
+        ("created_at", format_time(upload.created_at).into()),
+        ("status", if upload.is_complete() { COMPLETE } else { INCOMPLETE }.into()),
+        ("completed_at", upload.completed_at.map(format_time).into()),
+        ("user", upload.user.as_deref().into()),
+        ("expires", format_time(upload.expires_at(context.settings.expiration_delta)).into()),
+    ];
+    let mut answer = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    context.view.describe(context.for_view(), upload, &mut answer);
+    answer
+}
+
+/// Reads the request's form, its file into `sink`.
+async fn read_form<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
+    may_be_raw: bool,
+    sink: &mut impl FileSink,
+) -> Result<Form, Error> {
+    let headers = &context.request.headers;
+    let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes)?;
+    if let Some(encoding) = content_encoding(headers) {
+        // Read to its end: who is still sending may not listen.
+        body.finish().await?;
+        return Err(Failure::ContentEncoding(encoding).into());
     }
+    let kind = FormKind { file_field: context.view.field_name(context.for_view()), may_be_raw };
+    Form::read(&context.request, body, kind, sink).await
 }
 
 /// A time as Django REST framework writes it: in microseconds, or in seconds where these are whole.
@@ -124,13 +132,6 @@ fn filename(form: &Form) -> Result<String, Error> {
         return Err(Error::LongFilename(MAX_FILENAME_CHARACTERS));
     }
     Ok(name.to_owned())
-}
-
-/// Reads past a file that isn't wanted.
-struct Ignored;
-
-impl FileSink for Ignored {
-    async fn write(&mut self, _: &[u8]) {}
 }
 
 #[cfg(test)]

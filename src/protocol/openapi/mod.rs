@@ -4,8 +4,8 @@
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::body::{self, ResponseBody};
-use super::{Context, manage, urls};
+use super::{Context, manage};
+use crate::http::{ResponseBody, response, urls};
 use crate::identity::{Auth, PROXY_SECRET_HEADER};
 use crate::settings::Settings;
 use crate::store::Store;
@@ -18,8 +18,8 @@ const DOCUMENT: &str = include_str!("document.json");
 /// What stands in the document for the path of files.
 const FILES: &str = "/{path}";
 
-/// Answers with the description.
-pub(super) fn answer<S: Store, V: View>(context: &Context<S, V>) -> Response<ResponseBody> {
+/// Responds with the description.
+pub(super) fn respond<S: Store, V: View>(context: &Context<S, V>) -> Response<ResponseBody> {
     // The document is a constant, and the tests below read it.
     let mut document: Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
     let settings = &context.settings;
@@ -37,14 +37,14 @@ pub(super) fn answer<S: Store, V: View>(context: &Context<S, V>) -> Response<Res
             remove(&mut document["paths"][path]["post"]["responses"], "502");
         }
     }
-    body::json(StatusCode::OK, &document)
+    response::json(StatusCode::OK, &document)
 }
 
 /// Names the file part and the checksum's field as the view and the settings do.
 fn fit_form<S: Store, V: View>(document: &mut Value, context: &Context<S, V>) {
-    let file = context.view.field_name(context.visit());
+    let file = context.view.field_name(context.for_view());
     let checksum = context.settings.checksum.name();
-    let required = context.view.checksum_check(context.visit()) == ChecksumCheck::Required;
+    let required = context.view.checksum_check(context.for_view()) == ChecksumCheck::Required;
     let paths = &mut document["paths"];
     let forms = [("/uploads/", "put"), ("/uploads/", "post"), ("/uploads/{id}", "put")];
     for (path, method) in forms {

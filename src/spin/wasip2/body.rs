@@ -5,23 +5,23 @@ use futures::sink::SinkExt;
 use futures::stream::{self, StreamExt};
 use http::uri::InvalidUri;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use send_wrapper::SendWrapper;
 use spin_sdk::http::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam};
 
-use crate::protocol::{BodyError, RequestBody, ResponseBody};
+use crate::error_chain::error_chain;
+use crate::http::{BodyError, RequestBody, ResponseBody};
 
 /// Bytes that are handed to the host at a time.
-const PIECE: usize = 256 * 1024;
+const FRAME: usize = 256 * 1024;
 
-/// The request, its body in pieces as they come.
+/// The request, its body in frames as they come.
 pub(super) fn from_incoming(incoming: IncomingRequest) -> Result<Request<RequestBody>, http::Error> {
     let uri = incoming.uri().parse().map_err(|error: InvalidUri| http::Error::from(error))?;
     let method = Method::from_bytes(incoming.method().to_string().as_bytes())?;
     let headers = headers(&incoming)?;
-    let pieces = incoming
+    let frames = incoming
         .into_body_stream()
-        .map(|piece| piece.map(Bytes::from).map_err(|error| BodyError::CutOff(error.to_debug_string())));
-    let mut request = Request::new(SendWrapper::new(pieces).boxed());
+        .map(|frame| frame.map(Bytes::from).map_err(|error| BodyError::CutOff(error.to_debug_string())));
+    let mut request = Request::new(frames.boxed_local());
     *request.uri_mut() = uri;
     *request.method_mut() = method;
     *request.headers_mut() = headers;
@@ -49,7 +49,7 @@ pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam
     let headers: Vec<_> =
         head.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
     let fields = Fields::from_list(&headers).unwrap_or_else(|error| {
-        eprintln!("error: a response's headers can't be sent: {error}");
+        log::error!(error:% = error; "response_failed");
         Fields::new()
     });
     let outgoing = OutgoingResponse::new(fields);
@@ -57,22 +57,22 @@ pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam
     let _ = outgoing.set_status_code(head.status.as_u16());
     let mut sink = std::pin::pin!(outgoing.take_body());
     out.set(outgoing);
-    let mut pieces = match body {
+    let mut frames = match body {
         ResponseBody::Full(bytes) => stream::iter([Ok(bytes)]).boxed_local(),
-        ResponseBody::Reading(reading) => reading,
+        ResponseBody::File(bytes) => bytes,
     };
-    while let Some(piece) = pieces.next().await {
-        let bytes = match piece {
+    while let Some(frame) = frames.next().await {
+        let bytes = match frame {
             Ok(bytes) => bytes,
             Err(error) => {
                 // The client sees a body shorter than its length; why, only the log can say.
-                eprintln!("error: a download was cut off: {error}");
+                log::error!(error:% = error_chain(&error); "download_failed");
                 return;
             }
         };
-        for piece in bytes.chunks(PIECE) {
+        for frame in bytes.chunks(FRAME) {
             // A client that is gone needs no more.
-            if sink.send(piece.to_vec()).await.is_err() {
+            if sink.send(frame.to_vec()).await.is_err() {
                 return;
             }
         }

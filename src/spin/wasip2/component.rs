@@ -5,9 +5,9 @@
 
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 
-use crate::view::ReadyMade;
+use crate::view::DefaultView;
 
 #[spin_sdk::http_component]
 async fn handle(request: IncomingRequest, response: ResponseOutparam) {
-    super::serve(ReadyMade, request, response).await;
+    super::serve(DefaultView, request, response).await;
 }

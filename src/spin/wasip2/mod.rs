@@ -5,23 +5,22 @@ mod body;
 #[cfg(feature = "component")]
 mod component;
 mod outbound;
-mod self_wake;
 mod store;
 
 pub(super) use outbound::SpinOutbound;
-pub(super) use store::SpinStore;
+pub use store::SpinStore;
 
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 use spin_sdk::variables;
 
 use crate::view::View;
 
-/// Answers a request by this view: what a component's `#[http_component]` does.
+/// Handles a request by this view: what a component's `#[http_component]` does.
 pub async fn serve<V: View>(view: V, request: IncomingRequest, response: ResponseOutparam) {
     match body::from_incoming(request) {
-        Ok(request) => self_wake::run(async { body::send(super::answer(view, request).await, response).await }).await,
+        Ok(request) => body::send(super::handle(view, request).await, response).await,
         Err(error) => {
-            eprintln!("error: the host's request can't be read: {error}");
+            log::error!(error:% = error; "request_unreadable");
             body::send(body::bad_request(), response).await;
         }
     }

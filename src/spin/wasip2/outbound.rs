@@ -11,7 +11,7 @@ use wasi::clocks::monotonic_clock::subscribe_duration;
 use wasi::io::poll::{Pollable, poll};
 use wasi::io::streams::StreamError;
 
-use crate::outbound::{Limits, Outbound, OutboundError};
+use crate::http::{Limits, Outbound, OutboundError};
 
 /// Sends requests as far as the manifest's `allowed_outbound_hosts` goes.
 pub(in crate::spin) struct SpinOutbound;

@@ -10,11 +10,14 @@ use crate::store::{Keys, Store, StoreError, StoreErrorKind};
 
 /// A store of the application's.
 #[derive(Clone)]
-pub(in crate::spin) struct SpinStore(Rc<key_value::Store>);
+pub struct SpinStore(Rc<key_value::Store>);
 
 impl SpinStore {
     /// Opens the store with this label; `None` where the component may not.
-    pub(in crate::spin) async fn open(label: &str) -> Result<Option<Self>, StoreError> {
+    ///
+    /// # Errors
+    /// Where the store is not available.
+    pub async fn open(label: &str) -> Result<Option<Self>, StoreError> {
         match key_value::Store::open(label) {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),
             Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),

@@ -8,14 +8,15 @@ use futures::stream::StreamExt;
 use http_body::Frame;
 use spin_sdk::http::body::IncomingBodyExt;
 
-use crate::protocol::{BodyError, RequestBody, ResponseBody};
+use crate::error_chain::error_chain;
+use crate::http::{BodyError, RequestBody, ResponseBody};
 use crate::uploads;
 
 type Incoming = spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
-/// The pieces of a request's body as they come.
+/// The frames of a request's body as they come.
 pub(super) fn from_incoming(body: Incoming) -> RequestBody {
-    body.stream().map(|piece| piece.map_err(|error| BodyError::CutOff(error.to_string()))).boxed()
+    body.stream().map(|frame| frame.map_err(|error| BodyError::CutOff(error.to_string()))).boxed_local()
 }
 
 /// A response's body as Spin takes it.
@@ -35,15 +36,15 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, uploads::Error>>> {
-        let piece = match &mut self.0 {
+        let frame = match &mut self.0 {
             ResponseBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             ResponseBody::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            ResponseBody::Reading(reading) => reading.as_mut().poll_next(context),
+            ResponseBody::File(bytes) => bytes.as_mut().poll_next(context),
         };
-        piece.map(|piece| {
-            piece.map(|bytes| {
+        frame.map(|frame| {
+            frame.map(|bytes| {
                 // The client sees a body that is cut off; why, only the log can say.
-                bytes.map(Frame::data).inspect_err(|error| eprintln!("error: a download was cut off: {error}"))
+                bytes.map(Frame::data).inspect_err(|error| log::error!(error:% = error_chain(error); "download_failed"))
             })
         })
     }

@@ -4,9 +4,9 @@ use http::Response;
 use spin_sdk::http::Request;
 
 use super::{Body, serve};
-use crate::view::ReadyMade;
+use crate::view::DefaultView;
 
 #[spin_sdk::http_service]
 async fn handle(request: Request) -> Response<Body> {
-    serve(ReadyMade, request).await
+    serve(DefaultView, request).await
 }

@@ -9,7 +9,7 @@ mod store;
 
 pub use body::Body;
 pub(super) use outbound::SpinOutbound;
-pub(super) use store::SpinStore;
+pub use store::SpinStore;
 
 use http::Response;
 use spin_sdk::http::Request;
@@ -17,9 +17,9 @@ use spin_sdk::variables;
 
 use crate::view::View;
 
-/// Answers a request by this view: what a component's `#[http_service]` does.
+/// Handles a request by this view: what a component's `#[http_service]` does.
 pub async fn serve<V: View>(view: V, request: Request) -> Response<Body> {
-    super::answer(view, request.map(body::from_incoming)).await.map(Body::from)
+    super::handle(view, request.map(body::from_incoming)).await.map(Body::from)
 }
 
 /// A variable's value; `None` where the manifest leaves it out.

@@ -8,7 +8,7 @@ use spin_sdk::http::body::IncomingBodyExt;
 use spin_sdk::http::{self as spin_http, FullBody};
 use spin_sdk::time::sleep;
 
-use crate::outbound::{Limits, Outbound, OutboundError};
+use crate::http::{Limits, Outbound, OutboundError};
 
 /// Sends requests as far as the manifest's `allowed_outbound_hosts` goes.
 pub(in crate::spin) struct SpinOutbound;

@@ -8,18 +8,21 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use spin_sdk::key_value::wit::key_value;
-use spin_sdk::wit_bindgen::{FutureReader, StreamReader, StreamResult};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 use super::gate;
 use crate::store::{Keys, Store, StoreError, StoreErrorKind};
 
 /// A store of the application's.
 #[derive(Clone)]
-pub(in crate::spin) struct SpinStore(Rc<key_value::Store>);
+pub struct SpinStore(Rc<key_value::Store>);
 
 impl SpinStore {
     /// Opens the store with this label; `None` where the component may not.
-    pub(in crate::spin) async fn open(label: &str) -> Result<Option<Self>, StoreError> {
+    ///
+    /// # Errors
+    /// Where the store is not available.
+    pub async fn open(label: &str) -> Result<Option<Self>, StoreError> {
         match key_value::Store::open(label.to_owned()).await {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),
             Err(key_value::Error::AccessDenied | key_value::Error::NoSuchStore) => Ok(None),

@@ -3,7 +3,7 @@
 use http::Response;
 use spin_chunked_upload::spin::{Body, serve};
 use spin_chunked_upload::uploads::Upload;
-use spin_chunked_upload::view::{Fields, Refusal, View, Visit};
+use spin_chunked_upload::view::{Fields, Refusal, RequestContext, View};
 use spin_sdk::http::Request;
 use spin_sdk::http_service;
 
@@ -15,7 +15,7 @@ async fn handle(request: Request) -> Response<Body> {
 struct Trapping;
 
 impl View for Trapping {
-    async fn validate(&self, _: Visit<'_>, upload: &Upload, _: &Fields) -> Result<(), Refusal> {
+    async fn validate(&self, _: RequestContext<'_>, upload: &Upload, _: &Fields) -> Result<(), Refusal> {
         assert_ne!(upload.filename, "trap", "as it was told");
         Ok(())
     }

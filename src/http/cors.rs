@@ -34,24 +34,25 @@ const EXPOSED: [HeaderName; 10] = [
 /// How long a browser may remember a preflight's answer: as long as the strictest of them does.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 
-/// Answers a request by `answer`, as far as its origin may know. A preflight is answered right here.
-pub(super) async fn answer<F: Future<Output = Response<ResponseBody>>>(
+/// Handles a request by `handle`, as far as its origin may know. A preflight is answered right here.
+pub(crate) async fn apply<F: Future<Output = Response<ResponseBody>>>(
     origins: &CorsOrigins,
     request: Request<RequestBody>,
-    answer: impl FnOnce(Request<RequestBody>) -> F,
+    handle: impl FnOnce(Request<RequestBody>) -> F,
 ) -> Response<ResponseBody> {
     // An `OPTIONS` that isn't a preflight is a request like others.
     let is_foreign =
         request.method() != Method::OPTIONS || request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let Some(layer) = layer(origins).filter(|_| is_foreign) else {
-        return answer(request).await;
+        return handle(request).await;
     };
-    let mut answer = Some(answer);
+    let mut handle = Some(handle);
     let service = service_fn(|request| {
-        let answered = answer.take().map(|answer| answer(request));
+        // The layer calls the service once at most.
+        let handled = handle.take().map(|handle| handle(request));
         async move {
-            match answered {
-                Some(answered) => Ok::<_, Infallible>(answered.await),
+            match handled {
+                Some(handled) => Ok::<_, Infallible>(handled.await),
                 None => Ok(Response::default()),
             }
         }

@@ -5,11 +5,10 @@ use http::{Request, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
-use crate::settings::Settings;
-use crate::uploads::Place;
+use crate::uploads::ListCursor;
 
 /// The path of the list of uploads.
-pub(super) const UPLOADS: &str = "uploads";
+pub(crate) const UPLOADS: &str = "uploads";
 
 /// What can't stand for itself in a path (RFC 3986, 3.3): all but `pchar` and the slash, and the percent sign.
 const PATH: &AsciiSet = &CONTROLS
@@ -30,32 +29,33 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'}');
 
 /// Makes absolute URLs for the answers to a request.
-pub(super) struct Urls {
+pub(crate) struct Urls {
     base: String,
 }
 
 impl Urls {
     /// URLs under `public_url`, or under the scheme and host that the request was sent to.
-    pub(super) fn new<B>(settings: &Settings, request: &Request<B>) -> Self {
-        let base = settings.public_url.clone().unwrap_or_else(|| {
+    pub(crate) fn new<B>(public_url: Option<&str>, request: &Request<B>) -> Self {
+        let of_request = || {
             let scheme = request.uri().scheme_str().unwrap_or("http");
             format!("{scheme}://{}", authority(request.uri(), request).unwrap_or_default())
-        });
+        };
+        let base = public_url.map_or_else(of_request, str::to_owned);
         Self { base }
     }
 
     /// What all URLs begin with, without a slash at the end.
-    pub(super) fn base(&self) -> &str {
+    pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
     /// The URL of the list of uploads.
-    pub(super) fn uploads(&self) -> String {
+    pub(crate) fn uploads(&self) -> String {
         format!("{}/{UPLOADS}/", self.base)
     }
 
-    /// The URL of the list's next page: that of this one, with the place that it begins after.
-    pub(super) fn next_page(&self, query: &str, after: Place) -> String {
+    /// The URL of the list's next page: that of this one, with the cursor that it begins after.
+    pub(crate) fn next_page(&self, query: &str, after: ListCursor) -> String {
         let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(kept)
@@ -65,12 +65,12 @@ impl Urls {
     }
 
     /// The URL of an upload.
-    pub(super) fn upload(&self, id: Uuid) -> String {
+    pub(crate) fn upload(&self, id: Uuid) -> String {
         format!("{}/{UPLOADS}/{id}", self.base)
     }
 
     /// The URL of the file that is served under this path.
-    pub(super) fn file(&self, path: &str) -> String {
+    pub(crate) fn file(&self, path: &str) -> String {
         format!("{}/{}", self.base, utf8_percent_encode(path, PATH))
     }
 }
@@ -83,12 +83,12 @@ fn authority<'a, B>(uri: &'a Uri, request: &'a Request<B>) -> Option<&'a str> {
 }
 
 /// The id that stands in a path: a UUID with hyphens.
-pub(super) fn parse_id(text: &str) -> Option<Uuid> {
+pub(crate) fn parse_id(text: &str) -> Option<Uuid> {
     (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok())?
 }
 
 /// The path that a file is asked for under, decoded, and the id that its last part begins with.
-pub(super) fn parse_file_path(path: &str) -> Option<(String, Uuid)> {
+pub(crate) fn parse_file_path(path: &str) -> Option<(String, Uuid)> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let name = path.rsplit('/').next()?;
     let id = parse_id(name.get(..uuid::fmt::Hyphenated::LENGTH)?)?;

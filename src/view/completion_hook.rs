@@ -9,10 +9,11 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use serde_json::{Map, Value};
 
-use crate::outbound::{Limits, Outbound};
+use super::Refusal;
+use crate::error_chain::error_chain;
+use crate::http::{Limits, Outbound};
 use crate::settings::HookSettings;
 use crate::uploads::Upload;
-use crate::view::Refusal;
 
 /// The most bytes of the called one's answer.
 const ANSWER_BYTES: usize = 1 << 20;
@@ -38,7 +39,7 @@ impl CompletionHook<'_> {
         let request = request(&self.settings.url, upload, answer, idempotency_key)?;
         let limits = Limits { timeout: self.settings.timeout, answer_bytes: ANSWER_BYTES };
         let outbound = self.outbound.ok_or_else(|| failed("there is no way to other servers"))?;
-        let response = outbound.send(request, limits).await.map_err(|error| failed(&error.to_string()))?;
+        let response = outbound.send(request, limits).await.map_err(|error| failed(&error_chain(&error)))?;
         read_answer(response)
     }
 }

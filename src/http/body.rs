@@ -1,0 +1,56 @@
+//! Bodies of requests and responses, whatever server they come from and go to.
+
+use bytes::Bytes;
+use futures::stream::LocalBoxStream;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+use thiserror::Error;
+
+use crate::uploads::ByteStream;
+
+/// A request's body, in frames as they come.
+pub type RequestBody = LocalBoxStream<'static, Result<Bytes, BodyError>>;
+
+/// Why a request's body can't be read to its end.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It ended before its end: the client is gone, or broke the rules of HTTP.
+    #[error("The request's body was cut off: {0}")]
+    CutOff(String),
+    /// It is longer than the limit, in bytes.
+    #[error("The request's body exceeds the limit ({0} bytes)")]
+    TooLong(u64),
+}
+
+impl BodyError {
+    /// The error's name for programs.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::CutOff(_) => "body_cut_off",
+            Self::TooLong(_) => "body_too_large",
+        }
+    }
+}
+
+/// A response's body.
+pub enum ResponseBody {
+    /// All of it.
+    Full(Bytes),
+    /// A file's bytes, as they are read.
+    File(ByteStream),
+}
+
+impl Default for ResponseBody {
+    fn default() -> Self {
+        Self::Full(Bytes::new())
+    }
+}
+
+/// The encoding of a request's content, if it has one.
+///
+/// Nothing here decodes any: a short body may decode to a long one, and it is the client's own bytes that count.
+pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim().to_owned();
+    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
+}

@@ -1,0 +1,64 @@
+//! A request's body as it may be: no longer than the limit, and with the digest that its headers say.
+
+use bytes::Bytes;
+use futures::stream::StreamExt;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+
+use super::body::{BodyError, RequestBody};
+use super::digest::{self, Digest};
+use super::failure::Failure;
+
+/// A body that is looked at while it is read.
+///
+/// A parser reads it frame by frame and may stop before its end; [`finish`](Self::finish) reads the rest.
+pub(crate) struct CheckedBody {
+    body: RequestBody,
+    received: u64,
+    limit: Option<u64>,
+    digests: Result<Vec<Digest>, &'static str>,
+}
+
+impl CheckedBody {
+    /// Prepares to check the body of a request with these headers, against a limit in bytes.
+    ///
+    /// # Errors
+    /// [`BodyError::TooLong`] where `Content-Length` says so already.
+    pub(crate) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Failure> {
+        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
+            return Err(BodyError::TooLong(limit).into());
+        }
+        // A digest that can't be read is told when the body has been: who is still sending may not listen.
+        let digests = digest::from_headers(headers);
+        Ok(Self { body, received: 0, limit, digests })
+    }
+
+    /// The next frame; `None` at the body's end.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
+        let frame = self.body.next().await?;
+        let Ok(bytes) = &frame else {
+            return Some(frame);
+        };
+        self.received += bytes.len() as u64;
+        if let Some(limit) = self.limit.filter(|limit| self.received > *limit) {
+            return Some(Err(BodyError::TooLong(limit)));
+        }
+        for digest in self.digests.iter_mut().flatten() {
+            digest.update(bytes);
+        }
+        Some(frame)
+    }
+
+    /// Reads what is left of the body, and checks the digests.
+    ///
+    /// # Errors
+    /// [`Failure::DigestMismatch`]; [`Failure::UnreadableDigest`]; [`Failure::Body`].
+    pub(crate) async fn finish(mut self) -> Result<(), Failure> {
+        while let Some(frame) = self.next().await {
+            frame?;
+        }
+        let digests = self.digests.as_ref().map_err(|header| Failure::UnreadableDigest(header))?;
+        digests.iter().try_for_each(Digest::check)
+    }
+}

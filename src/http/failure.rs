@@ -1,0 +1,220 @@
+//! Why a request was not done, in no protocol's words: a status, a stable code, headers, and a sentence for whoever has
+//! no better one.
+
+use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::body::{BodyError, ResponseBody};
+use super::response;
+use crate::error_chain::error_chain;
+use crate::identity::IdentityError;
+use crate::settings::SettingError;
+use crate::uploads;
+
+/// Why a request was not done. The text is for clients, unless it is the server's failure.
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    /// The management requests' token.
+    #[error("The token is missing or wrong")]
+    ManageToken,
+    #[error("The query's {0} can't be read")]
+    Query(&'static str),
+    /// A header's digest of the content.
+    #[error("{0} does not match the request's content")]
+    DigestMismatch(&'static str),
+    #[error("{0} can't be read")]
+    UnreadableDigest(&'static str),
+    #[error("Unsupported content encoding \"{0}\": send the bytes as they are")]
+    ContentEncoding(String),
+    #[error("Method \"{method}\" not allowed.")]
+    Method { method: Method, allow: &'static str },
+    #[error("Not found.")]
+    NotFound,
+    /// The file's length in bytes.
+    #[error("The range is not satisfiable: the file has {0} bytes")]
+    Range(u64),
+    /// The view's own answer: a status from 400 to 499.
+    #[error("refused with {status}: {body}")]
+    Refused { status: StatusCode, body: Value },
+    /// What decides on a request has failed, and may work again later.
+    #[error("{0}")]
+    ViewFailed(String),
+    /// The view has answered what is no refusal.
+    #[error("the view refused with the status {0}, which is no refusal")]
+    ViewStatus(StatusCode),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    Upload(#[from] uploads::Error),
+}
+
+/// How long a client should wait before it tries again what the store couldn't do, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 5;
+
+impl Failure {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Identity(_) | Self::ManageToken => StatusCode::UNAUTHORIZED,
+            Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Refused { status, .. } => *status,
+            Self::ViewFailed(_) => StatusCode::BAD_GATEWAY,
+            Self::Setting(_) | Self::ViewStatus(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Body(BodyError::TooLong(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Upload(error) => upload_status(error),
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// The failure's name for programs, which stays what it is from version to version.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::ManageToken => "manage_token_required",
+            Self::Query(_) => "invalid_query",
+            Self::DigestMismatch(_) => "digest_mismatch",
+            Self::UnreadableDigest(_) => "invalid_digest",
+            Self::ContentEncoding(_) => "unsupported_content_encoding",
+            Self::Method { .. } => "method_not_allowed",
+            Self::NotFound => "not_found",
+            Self::Range(_) => "range_not_satisfiable",
+            Self::Refused { .. } => "refused",
+            Self::ViewFailed(_) | Self::ViewStatus(_) => "decision_failed",
+            Self::Identity(error) => error.code(),
+            Self::Setting(_) => "invalid_setting",
+            Self::Body(error) => error.code(),
+            Self::Upload(error) => error.code(),
+        }
+    }
+
+    /// The headers that go with the answer.
+    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let text = |text: &'static str| HeaderValue::from_static(text);
+        match self {
+            Self::Method { allow, .. } => vec![(ALLOW, text(allow))],
+            Self::Identity(error) => vec![(WWW_AUTHENTICATE, text(error.challenge()))],
+            Self::ManageToken => vec![(WWW_AUTHENTICATE, text("Bearer"))],
+            // RFC 9110, 15.5.16: what would have been taken.
+            Self::ContentEncoding(_) => vec![(ACCEPT_ENCODING, text("identity"))],
+            Self::Range(length) => HeaderValue::try_from(format!("bytes */{length}"))
+                .map(|range| (CONTENT_RANGE, range))
+                .into_iter()
+                .collect(),
+            Self::Upload(uploads::Error::Store(_)) | Self::ViewFailed(_) => {
+                vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What the failure says to a client, without its code. The server's failures say nothing of their cause.
+    fn fields(&self) -> Value {
+        use uploads::Error as E;
+        match self {
+            Self::Refused { body, .. } => body.clone(),
+            Self::ViewFailed(_) | Self::ViewStatus(_) => {
+                json!({"detail": "What decides on the completion failed; try again later"})
+            }
+            Self::Upload(E::Damaged(_)) => {
+                json!({"detail": "The server failed to handle the upload; its log says why"})
+            }
+            Self::Upload(E::Store(_)) => json!({"detail": "The server's store is not available; try again later"}),
+            _ => json!({"detail": self.to_string()}),
+        }
+    }
+
+    /// The answer in the service's own words. Its cause goes to the log, with `request` to say where it happened.
+    pub(crate) fn into_response(self, request: &RequestLine) -> Response<ResponseBody> {
+        let fields = self.fields();
+        self.into_response_with(fields, request)
+    }
+
+    /// The answer in a protocol's words: `fields` is what the JSON has before the code.
+    pub(crate) fn into_response_with(self, fields: Value, request: &RequestLine) -> Response<ResponseBody> {
+        let (status, code) = (self.status(), self.code());
+        if status.is_server_error() {
+            let RequestLine { method, route } = request;
+            let error = error_chain(&self);
+            log::error!(method:% = method, route:% = route, status = status.as_u16(), code, error = error.as_str(); "request_failed");
+        } else {
+            request.log_refusal(status, code);
+        }
+        // A view's refusal is answered word for word.
+        let is_views_own = matches!(self, Self::Refused { .. });
+        let body = if is_views_own { fields } else { with_code(fields, code) };
+        let mut response = response::json(status, &body);
+        response.headers_mut().extend(self.headers());
+        response
+    }
+}
+
+fn upload_status(error: &uploads::Error) -> StatusCode {
+    use uploads::Error as E;
+    match error {
+        E::Expired => StatusCode::GONE,
+        E::TooLate => StatusCode::REQUEST_TIMEOUT,
+        E::NotFound => StatusCode::NOT_FOUND,
+        E::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// The fields with the code behind them.
+pub(crate) fn with_code(fields: Value, code: &'static str) -> Value {
+    let mut fields = match fields {
+        Value::Object(fields) => fields,
+        other => Map::from_iter([("detail".to_owned(), other)]),
+    };
+    fields.insert("code".to_owned(), code.into());
+    Value::Object(fields)
+}
+
+/// What the log says of a request: its method, and its path with each id cut short.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLine {
+    method: Method,
+    route: String,
+}
+
+impl RequestLine {
+    pub(crate) fn new(method: Method, path: &str) -> Self {
+        Self { method, route: uploads::short_ids(path) }
+    }
+
+    /// Says that the request was refused, and why.
+    pub(crate) fn log_refusal(&self, status: StatusCode, code: &'static str) {
+        let Self { method, route } = self;
+        log::info!(method:% = method, route:% = route, status = status.as_u16(), code; "request_refused");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn the_servers_failures_say_nothing_of_their_cause() {
+        let failures = [
+            Failure::Upload(StoreError::unavailable("secret").into()),
+            Failure::ViewFailed("secret".to_owned()),
+            Failure::ViewStatus(StatusCode::OK),
+        ];
+        for failure in failures {
+            assert!(failure.status().is_server_error());
+            let fields = failure.fields().to_string();
+            assert!(!fields.contains("secret") && !fields.contains("status"), "{fields}");
+        }
+        let request = RequestLine::new(Method::GET, "/");
+        let response = Failure::Upload(StoreError::unavailable("").into()).into_response(&request);
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+    }
+}

@@ -1,0 +1,37 @@
+//! Responses as the protocols make them.
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use serde::Serialize;
+
+use super::ResponseBody;
+
+/// A response with a JSON body.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<ResponseBody> {
+    // What is answered in JSON here always serialises: strings, numbers, and maps of them.
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    full(status, "application/json", body)
+}
+
+/// A response with a body that is at hand.
+pub(crate) fn full(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<ResponseBody> {
+    let length = HeaderValue::from(body.len());
+    let mut response = Response::new(ResponseBody::Full(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// A response without a body.
+pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// The response as it goes out: without its body where the request was a `HEAD` (RFC 9110, 9.3.2).
+pub(crate) fn fit_to_method(response: Response<ResponseBody>, method: &Method) -> Response<ResponseBody> {
+    if method == Method::HEAD { response.map(|_| ResponseBody::Full(Bytes::new())) } else { response }
+}

@@ -1,0 +1,108 @@
+//! The parameters of a `Content-Disposition`: of a form's part (RFC 7578, 4.2), or of a raw chunk (RFC 6266).
+//!
+//! Read here rather than by a crate, as the peer reads it: a name's bytes are UTF-8 without any encoding, as browsers send
+//! them, and quotes may be escaped by a backslash. The crates at hand refuse either the one or the other.
+
+use percent_encoding::percent_decode_str;
+
+/// The parameters of this header by name, in lower case and in their order.
+pub(super) struct Disposition(Vec<(String, String)>);
+
+impl Disposition {
+    /// Reads a header's value; what can't be read is left out.
+    pub(super) fn parse(header: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(header);
+        let (_type, mut rest) = text.split_once(';').unwrap_or((&text, ""));
+        let mut parameters = Vec::new();
+        while let Some((name, after)) = rest.split_once('=') {
+            let (value, after) = read_value(after.trim_start());
+            parameters.push((name.trim_matches([' ', '\t', ';']).to_ascii_lowercase(), value));
+            rest = after;
+        }
+        Self(parameters)
+    }
+
+    /// The parameter `name`.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.parameter("name")
+    }
+
+    /// The file's name: the exact one (`filename*`, RFC 8187) before the plain one. `None` where there is neither.
+    pub(super) fn filename(&self) -> Option<String> {
+        let exact = self.parameter("filename*").and_then(decode_exact);
+        exact.or_else(|| self.parameter("filename").map(str::to_owned))
+    }
+
+    fn parameter(&self, wanted: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A parameter's value, quoted or not, and what stands behind its semicolon.
+fn read_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let (value, rest) = text.split_once(';').unwrap_or((text, ""));
+        return (value.trim().to_owned(), rest);
+    };
+    let (mut value, mut characters) = (String::new(), quoted.char_indices());
+    while let Some((place, character)) = characters.next() {
+        match character {
+            '"' => return (value, quoted[place + 1..].split_once(';').map_or("", |(_, rest)| rest)),
+            // Only what has to be escaped: old browsers send a path's backslashes as they are.
+            '\\' if quoted[place + 1..].starts_with(['"', '\\']) => {
+                value.extend(characters.next().map(|(_, escaped)| escaped))
+            }
+            character => value.push(character),
+        }
+    }
+    (value, "")
+}
+
+/// `UTF-8''na%C3%AFve` as text; `None` in another character set.
+fn decode_exact(value: &str) -> Option<String> {
+    let (charset, value) = value.split_once('\'')?;
+    let (_language, encoded) = value.split_once('\'')?;
+    let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
+    is_utf8.then(|| percent_decode_str(encoded).decode_utf8().ok().map(|name| name.into_owned()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filename(header: &str) -> Option<String> {
+        Disposition::parse(header.as_bytes()).filename()
+    }
+
+    #[test]
+    fn names_of_files() {
+        let rows = [
+            ("attachment; filename=a.txt", Some("a.txt")),
+            ("attachment; filename=\"a b.txt\"", Some("a b.txt")),
+            ("attachment; filename=\"a;b=c.txt\"; x=y", Some("a;b=c.txt")),
+            ("attachment; filename = \"a.txt\" ; x=y", Some("a.txt")),
+            ("attachment; filename=\"a\\\"b\\\\c.txt\"", Some("a\"b\\c.txt")),
+            ("attachment; filename=\"C:\\dir\\a.txt\"", Some("C:\\dir\\a.txt")),
+            ("attachment; filename=\"na\u{ef}ve.txt\"", Some("na\u{ef}ve.txt")),
+            ("attachment; filename=a; filename*=UTF-8''na%C3%AFve", Some("na\u{ef}ve")),
+            ("attachment; filename=a; filename*=KOI8-R''x", Some("a")),
+            ("attachment; FileName=a", Some("a")),
+            ("attachment; filename=\"", Some("")),
+            ("attachment; filename=\"\"", Some("")),
+            ("attachment", None),
+            ("", None),
+            ("attachment; filename", None),
+        ];
+        for (header, expected) in rows {
+            assert_eq!(filename(header).as_deref(), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn names_of_parts() {
+        let name = |header: &str| Disposition::parse(header.as_bytes()).name().map(str::to_owned);
+        assert_eq!(name("form-data; name=\"file\"; filename=\"name=x\"").as_deref(), Some("file"));
+        assert_eq!(name("form-data; filename=\"; name=x\"; name=\"a b\"").as_deref(), Some("a b"));
+        assert_eq!(name("form-data"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! Requests that come to a service which can't be set up.
+
+use http::{Method, Response};
+use thiserror::Error;
+
+use crate::http::ResponseBody;
+use crate::http::failure::{Failure, RequestLine};
+use crate::settings::SettingError;
+use crate::store::StoreError;
+
+/// Why no request can be handled at all.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// A variable can't be read.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// A store, or what holds the variables, is not available.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The answer to a request that can't be handled: it names the variable to mend, where that is the reason.
+pub fn refuse(method: Method, path: &str, error: SetupError) -> Response<ResponseBody> {
+    let failure = match error {
+        SetupError::Setting(error) => Failure::Setting(error),
+        SetupError::Store(error) => Failure::Upload(error.into()),
+    };
+    failure.into_response(&RequestLine::new(method, path))
+}
