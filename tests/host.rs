@@ -32,6 +32,36 @@ fn a_variable_that_is_not_declared_is_told() {
 }
 
 #[test]
+fn a_store_that_can_not_be_had_is_told() {
+    if server::on_spin() {
+        return;
+    }
+    let rows = [
+        ("[key_value_store.default]\ntype = \"azure_cosmos\"\nkey = \"k\"", "\"azure_cosmos\""),
+        ("[key_value_store.default]\ntype = \"redis\"", "url"),
+        ("[key_value_store.default]\ntype = \"redis\"\nurl = \"nonsense\"", "nonsense"),
+        ("[key_value_store.default]\ntype = \"spin\"\npaths = \"x\"", "paths"),
+        ("[key_value_store.default]\npath = \"x\"", "type"),
+        ("[llm_compute]\ntype = \"spin\"", "llm_compute"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("runtime-config.toml");
+    for (text, named) in rows {
+        std::fs::write(&config, text).unwrap();
+        let output = Command::new(server::host())
+            .current_dir(server::root())
+            .args(["--no-build", "--from", &server::manifest(), "--listen", "127.0.0.1:0", "--state-dir"])
+            .arg(folder.path())
+            .arg("--runtime-config-file")
+            .arg(&config)
+            .output()
+            .unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && message.contains(named), "{text}: {message}");
+    }
+}
+
+#[test]
 fn a_signal_lets_requests_in_flight_finish() {
     if server::on_spin() {
         return;

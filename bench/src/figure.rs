@@ -90,3 +90,14 @@ impl Figure {
         format!("{self:?}")
     }
 }
+
+/// The middle one, or the mean of both; not a number where there is none.
+pub fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    let middle = samples.len() / 2;
+    match samples.len() {
+        0 => f64::NAN,
+        len if len % 2 == 1 => samples[middle],
+        _ => f64::midpoint(samples[middle - 1], samples[middle]),
+    }
+}

@@ -9,8 +9,7 @@ use serde_json::Value;
 use crate::client::{Client, Upload};
 use crate::contender::{Contender, Protocol, Tools};
 use crate::content::Content;
-use crate::figure::Figure;
-use crate::report::median;
+use crate::figure::{Figure, median};
 use crate::server::{Server, Usage};
 
 const MIB: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::contender::Contender;
-use crate::figure::Figure;
+use crate::figure::{Figure, median};
 use crate::measure::{Found, Plan};
 
 /// All samples of a run.
@@ -138,17 +138,6 @@ impl Plan {
             .replace("{small_files}", &self.small_files.to_string())
             .replace("{chunks}", &self.chunks.to_string())
             .replace("{latency}", &self.latency.as_millis().to_string())
-    }
-}
-
-/// The middle one, or the mean of both; not a number where there is none.
-pub fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    let middle = samples.len() / 2;
-    match samples.len() {
-        0 => f64::NAN,
-        len if len % 2 == 1 => samples[middle],
-        _ => f64::midpoint(samples[middle - 1], samples[middle]),
     }
 }
 

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use wasmtime::component::ResourceTable;
+use wasmtime::component::{HasData, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::component_log::ComponentLog;
 use crate::instance_stats::InstanceStats;
-use crate::key_value::{Database, Store};
+use crate::key_value::{Store, Stores};
 use crate::outbound::{IoResult, Outbound, Sent};
 use crate::variables::Variables;
 
 /// What all instances of a component share.
 pub struct Shared {
-    /// The keys and values of all stores.
-    pub database: Database,
-    /// The labels that the component may open.
-    pub key_value_stores: Vec<String>,
+    /// The key-value stores that the component may open.
+    pub stores: Stores,
     /// The component's variables.
     pub variables: Variables,
     /// The component's way to other servers and components.
@@ -33,7 +31,7 @@ pub struct Shared {
 impl Shared {
     /// The key-value store with this label, if the component may open it.
     pub fn open_store(&self, label: &str) -> Option<Store> {
-        self.key_value_stores.iter().any(|known| known == label).then(|| self.database.store(label))
+        self.stores.get(label).cloned()
     }
 }
 
@@ -91,4 +89,11 @@ impl GuestState {
             hooks,
         }
     }
+}
+
+/// Both kinds' interfaces work on the whole state of the instance.
+pub struct Interfaces;
+
+impl HasData for Interfaces {
+    type Data<'a> = &'a mut GuestState;
 }

@@ -15,6 +15,7 @@ mod manifest;
 mod outbound;
 mod page_cache;
 mod runtime;
+mod runtime_config;
 mod server;
 mod spin_headers;
 mod variables;
@@ -30,11 +31,14 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 
-use key_value::Database;
 use manifest::Manifest;
+use runtime::Stopped;
+use runtime_config::RuntimeConfig;
 use variables::Resolver;
 use workers::{Worker, Workers};
 
+/// Requests that the component handles at once; the others wait, unread.
+const CONCURRENT_REQUESTS: u32 = 512;
 const NO_RUNTIME: &str = "cannot start the asynchronous runtime";
 
 /// Build and serve the application in spin.toml
@@ -52,6 +56,10 @@ struct Options {
     /// Folder of the key-value store and the logs [default: .spin beside the manifest]
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
+
+    /// Where the key-value stores are, as Spin reads it: [key_value_store.LABEL] tables of type "spin" or "redis"
+    #[arg(long, value_name = "FILE")]
+    runtime_config_file: Option<PathBuf>,
 
     /// Set an application variable (also: SPIN_VARIABLE_NAME=value in the environment)
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variables::parse_assignment)]
@@ -101,10 +109,24 @@ fn run(options: &Options) -> Result<()> {
     let resolver = Resolver::new(&manifest, &options.variables)?;
     let state_dir = options.state_dir.clone().unwrap_or_else(|| manifest.folder().join(".spin"));
     create_folder(&state_dir)?;
-    let database = Database::open(&state_dir, options.store_latency)?;
-    let component = runtime::load(&manifest, &resolver, &state_dir, &database, options.stats)?;
+    let config =
+        options.runtime_config_file.as_deref().map_or_else(|| Ok(RuntimeConfig::default()), RuntimeConfig::read)?;
+    let stores = config.open_stores(&state_dir, options.store_latency)?;
+    let stopped = Stopped::default();
+    let component = runtime::load(
+        &manifest,
+        &resolver,
+        &runtime::Options {
+            state_dir: &state_dir,
+            stores: &stores,
+            concurrent_requests: CONCURRENT_REQUESTS,
+            stats: options.stats,
+            stopped: stopped.clone(),
+        },
+    )?;
     let worker = |runtime: &Runtime| Worker::new(runtime.handle().clone(), runtime::another(&component));
-    accepting.block_on(server::serve(listener, Workers::new(serving.iter().map(worker))))
+    let workers = Workers::new(serving.iter().map(worker));
+    accepting.block_on(server::serve(listener, workers, CONCURRENT_REQUESTS, &stopped))
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

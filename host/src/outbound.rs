@@ -1,15 +1,13 @@
 //! Requests that components send: to servers that the manifest allows, and to one another (Spin's local chaining).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use futures::future::BoxFuture;
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, default_send_request};
-
-use crate::runtime::Component;
 
 /// The domain under which components have their names.
 const CHAINING_DOMAIN: &str = ".spin.internal";
@@ -19,13 +17,15 @@ pub type IoResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
 /// An answer, or why there is none.
 pub type Sent = Result<(Response<WasiBody>, IoResult), Error>;
 
-/// The application's components by name, once all are loaded.
-pub type Components = Arc<OnceLock<BTreeMap<String, Component>>>;
+/// Has the component of this name answer a request; `None` where there is none.
+pub type CallComponent = Arc<
+    dyn Fn(&str, Request<WasiBody>) -> Option<BoxFuture<'static, wasmtime::Result<Response<WasiBody>>>> + Send + Sync,
+>;
 
 /// A component's way to other servers and components.
 pub struct Outbound {
     allowed: Vec<AllowedHost>,
-    components: Components,
+    call_component: CallComponent,
 }
 
 impl Outbound {
@@ -33,9 +33,9 @@ impl Outbound {
     ///
     /// # Errors
     /// Where one can't be read.
-    pub fn new(allowed: &[String], components: Components) -> Result<Self> {
+    pub fn new(allowed: &[String], call_component: CallComponent) -> Result<Self> {
         let allowed = allowed.iter().filter(|host| !host.trim().is_empty()).map(|host| AllowedHost::parse(host));
-        Ok(Self { allowed: allowed.collect::<Result<_>>()?, components })
+        Ok(Self { allowed: allowed.collect::<Result<_>>()?, call_component })
     }
 
     /// Sends a request.
@@ -55,9 +55,8 @@ impl Outbound {
     }
 
     async fn send_to_component(&self, name: String, request: Request<WasiBody>) -> Sent {
-        let component = self.components.get().and_then(|components| components.get(&name));
-        let component = component.ok_or(Error::DestinationNotFound)?;
-        let response = component.handle((), request).await.map_err(|error| {
+        let answer = (self.call_component)(&name, request).ok_or(Error::DestinationNotFound)?;
+        let response = answer.await.map_err(|error| {
             eprintln!("the component {name} failed to answer: {error:?}");
             Error::InternalError(Some(format!("the component {name} failed to answer")))
         })?;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
@@ -22,10 +22,9 @@ use wasmtime_wasi_http::{WasiHttpView, p2};
 use crate::component_log::ComponentLog;
 use crate::guest::{GuestState, Shared};
 use crate::interfaces;
-use crate::key_value::Database;
+use crate::key_value::Stores;
 use crate::manifest::Manifest;
-use crate::outbound::{Components, Outbound};
-use crate::server;
+use crate::outbound::{CallComponent, Outbound};
 use crate::variables::Resolver;
 
 /// Spin's instance reuse: so many requests at once, so many in all, then a new instance; idle ones go after a second.
@@ -37,9 +36,6 @@ const CORE_INSTANCES: u32 = 5;
 /// The memory that Akamai Functions gives an instance.
 const MEMORY_LIMIT: usize = 128 << 20;
 
-/// Whether all requests are done, and what ends from now on ends with the program.
-pub static STOPPED: AtomicBool = AtomicBool::new(false);
-
 /// The component, ready to handle requests.
 pub type Component = ProxyHandler<Loaded>;
 
@@ -48,36 +44,58 @@ pub type Component = ProxyHandler<Loaded>;
 pub struct Loaded {
     proxy: Arc<ProxyPre<GuestState>>,
     shared: Arc<Shared>,
+    stopped: Stopped,
 }
 
-/// Loads the manifest's components, with their state in `state_dir`, and answers with the public one.
-pub fn load(
-    manifest: &Manifest,
-    variables: &Resolver<'_>,
-    state_dir: &Path,
-    database: &Database,
-    stats: bool,
-) -> Result<Component> {
-    let engine = engine().context("cannot start wasmtime")?;
+/// Whether all requests are done, and what ends from now on ends with the program.
+pub type Stopped = Arc<AtomicBool>;
+
+/// What components are loaded with.
+pub struct Options<'a> {
+    /// The folder of their logs.
+    pub state_dir: &'a Path,
+    /// The application's key-value stores.
+    pub stores: &'a Stores,
+    /// How many requests there may be at once.
+    pub concurrent_requests: u32,
+    /// Whether to say what each instance took.
+    pub stats: bool,
+    /// Set by the server when all requests are done.
+    pub stopped: Stopped,
+}
+
+/// The application's components by name, once all are loaded.
+type Components = Arc<OnceLock<BTreeMap<String, Component>>>;
+
+/// Loads the manifest's components, and returns the public one.
+pub fn load(manifest: &Manifest, variables: &Resolver<'_>, options: &Options<'_>) -> Result<Component> {
+    let engine = engine(options.concurrent_requests).context("cannot start wasmtime")?;
     let all = Components::default();
     let mut components = BTreeMap::new();
     for (id, entry) in &manifest.components {
         let hosts =
             entry.allowed_outbound_hosts.iter().map(|host| variables.expand(host)).collect::<Result<Vec<_>>>()?;
         let shared = Shared {
-            database: database.clone(),
-            key_value_stores: entry.key_value_stores.clone(),
+            stores: options.stores.allowed(id, &entry.key_value_stores)?,
             variables: variables.component_variables(entry)?,
-            outbound: Outbound::new(&hosts, all.clone())?,
-            stdout: ComponentLog::open(state_dir, id, "stdout")?,
-            stderr: ComponentLog::open(state_dir, id, "stderr")?,
-            stats,
+            outbound: Outbound::new(&hosts, call_component(all.clone()))?,
+            stdout: ComponentLog::open(options.state_dir, id, "stdout")?,
+            stderr: ComponentLog::open(options.state_dir, id, "stderr")?,
+            stats: options.stats,
         };
         let proxy = Arc::new(load_one(&engine, &manifest.source(entry))?);
-        components.insert(id.clone(), ProxyHandler::new(Loaded { proxy, shared: Arc::new(shared) }));
+        let loaded = Loaded { proxy, shared: Arc::new(shared), stopped: options.stopped.clone() };
+        components.insert(id.clone(), ProxyHandler::new(loaded));
     }
     let components = all.get_or_init(|| components);
     components.get(&manifest.public).cloned().context("the manifest's public component is not loaded")
+}
+
+fn call_component(components: Components) -> CallComponent {
+    Arc::new(move |name, request| {
+        let component = components.get()?.get(name)?.clone();
+        Some(Box::pin(async move { component.handle((), request).await }))
+    })
 }
 
 /// The same component with instances of its own.
@@ -92,12 +110,12 @@ fn load_one(engine: &Engine, source: &Path) -> Result<ProxyPre<GuestState>> {
     link(engine, &component).with_context(|| format!("cannot link {}", source.display()))
 }
 
-fn engine() -> Result<Engine> {
+fn engine(concurrent_requests: u32) -> Result<Engine> {
     let mut config = Config::new();
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(MEMORY_LIMIT);
     // Enough for all requests that are let in, each in an instance of its own (WASI 0.2) and perhaps calling another.
-    let instances = 2 * server::CONCURRENT_REQUESTS;
+    let instances = 2 * concurrent_requests;
     pool.total_component_instances(instances).total_memories(instances).total_stacks(instances);
     pool.total_core_instances(CORE_INSTANCES * instances).total_tables(CORE_INSTANCES * instances);
     config
@@ -142,7 +160,7 @@ impl HandlerState for Loaded {
             proxy,
             view: GuestState::http,
             expiration: IdleExpiration(Box::pin(tokio::time::sleep(IDLE_TIME))),
-            state: Reuse { requests, at_once: AtomicUsize::new(0) },
+            state: Reuse { requests, at_once: AtomicUsize::new(0), stopped: self.stopped.clone() },
         })
     }
 }
@@ -168,6 +186,7 @@ pub struct Reuse {
     requests: usize,
     /// The most requests at once so far.
     at_once: AtomicUsize,
+    stopped: Stopped,
 }
 
 impl WorkerState for Reuse {
@@ -197,7 +216,7 @@ impl WorkerState for Reuse {
     fn drop(&self, store: Store<GuestState>, result: wasmtime::Result<()>) {
         // The end of the program ends idle instances too, which wasmtime can't tell from a failure.
         if let Err(error) = result
-            && !STOPPED.load(Ordering::Relaxed)
+            && !self.stopped.load(Ordering::Relaxed)
         {
             eprintln!("an instance of the component failed: {error:?}");
         }

@@ -17,12 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::WasiBody;
 
-use crate::runtime::STOPPED;
+use crate::runtime::{Component, Stopped};
 use crate::spin_headers;
 use crate::workers::{Worker, Workers};
 
-/// Requests that the component handles at once; the others wait, unread.
-pub const CONCURRENT_REQUESTS: u32 = 512;
 /// How long to wait before accepting again when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,10 +35,17 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Serves until Ctrl-C or SIGTERM, then finishes the requests in flight; a second signal ends at once.
-pub async fn serve(listener: TcpListener, workers: Workers) -> Result<()> {
+///
+/// So many requests are handled at once; the others wait, unread. `stopped` is set when all are done.
+pub async fn serve(
+    listener: TcpListener,
+    workers: Workers<Component>,
+    concurrent_requests: u32,
+    stopped: &Stopped,
+) -> Result<()> {
     let address = listener.local_addr()?;
     announce(address);
-    let permits = Arc::new(Semaphore::new(CONCURRENT_REQUESTS as usize));
+    let permits = Arc::new(Semaphore::new(concurrent_requests as usize));
     let server = Arc::new(Server { workers, permits });
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop_signal());
@@ -53,17 +58,17 @@ pub async fn serve(listener: TcpListener, workers: Workers) -> Result<()> {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            stopped = &mut stop => { stopped?; break }
+            signalled = &mut stop => { signalled?; break }
         }
     }
     drop(listener);
     eprintln!("Stopping when the requests in flight are done; once more Ctrl-C stops at once");
-    let stopped = tokio::select! {
+    let ended = tokio::select! {
         () = connections.shutdown() => Ok(()),
-        stopped = stop_signal() => stopped,
+        signalled = stop_signal() => signalled,
     };
-    STOPPED.store(true, Ordering::Relaxed);
-    stopped
+    stopped.store(true, Ordering::Relaxed);
+    ended
 }
 
 /// The address on standard output, for people and programs alike, and a line to try.
@@ -88,7 +93,7 @@ async fn stop_signal() -> Result<()> {
 }
 
 struct Server {
-    workers: Workers,
+    workers: Workers<Component>,
     permits: Arc<Semaphore>,
 }
 
@@ -119,7 +124,7 @@ impl Server {
         &self,
         mut request: Request<Incoming>,
         client: SocketAddr,
-        own: &Arc<Worker>,
+        own: &Arc<Worker<Component>>,
     ) -> Response<WasiBody> {
         if let Err(error) = spin_headers::prepare(&mut request, client) {
             return plain(StatusCode::BAD_REQUEST, &format!("{error:#}\n"));

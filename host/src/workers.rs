@@ -8,10 +8,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::runtime::Component;
-
 /// A thread, and what it has to do.
-pub struct Worker<C = Component> {
+pub struct Worker<C> {
     pub runtime: Handle,
     pub component: C,
     connections: Load,
@@ -43,7 +41,7 @@ impl<C> Worker<C> {
 }
 
 /// All the threads.
-pub struct Workers<C = Component>(Vec<Arc<Worker<C>>>);
+pub struct Workers<C>(Vec<Arc<Worker<C>>>);
 
 impl<C> Workers<C> {
     /// These threads.

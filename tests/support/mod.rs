@@ -9,7 +9,9 @@
 pub mod client;
 pub mod data;
 pub mod python;
+pub mod redis;
 pub mod server;
 
 pub use client::{Client, Form, Reply};
+pub use redis::RedisServer;
 pub use server::Server;

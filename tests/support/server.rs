@@ -100,14 +100,23 @@ impl Server {
             .replace("source = \"target/", &source);
         let path = folder.path().join("spin.toml");
         std::fs::write(&path, manifest).expect("a manifest");
-        // Spin wants to be told where another store than the default one is; this host keeps all in one file.
+        // All in one file, which tests look into.
         let database = state.path().join(DATABASE);
         let entry = |label| format!("[key_value_store.{label}]\ntype = \"spin\"\npath = {database:?}\n");
         let stores = labels.iter().map(entry);
         let config = folder.path().join("runtime-config.toml");
         std::fs::write(&config, stores.collect::<String>()).expect("a configuration");
         let config = ["--runtime-config-file", config.to_str().expect("a path")];
-        Self::from(state, path.to_str().expect("a path"), variables, if on_spin() { &config } else { &[] })
+        Self::from(state, path.to_str().expect("a path"), variables, &config)
+    }
+
+    /// A server whose key-value stores are where this runtime configuration says.
+    pub fn with_runtime_config(config: &str, variables: &[(&str, &str)]) -> Self {
+        let state = tempfile::tempdir().expect("a folder");
+        let path = state.path().join("runtime-config.toml");
+        std::fs::write(&path, config).expect("a configuration");
+        let arguments = ["--runtime-config-file", path.to_str().expect("a path")];
+        Self::from(state, &manifest(), variables, &arguments)
     }
 
     fn from(state: TempDir, manifest: &str, variables: &[(&str, &str)], more: &[&str]) -> Self {

@@ -3,19 +3,10 @@
 mod wasip2;
 mod wasip3;
 
-use wasmtime::component::HasData;
-
 use crate::guest::GuestState;
 
 /// Makes the interfaces available to components.
 pub fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>) -> wasmtime::Result<()> {
     wasip2::add_to_linker(linker)?;
     wasip3::add_to_linker(linker)
-}
-
-/// Both kinds' interfaces work on the whole state of the instance.
-struct Interfaces;
-
-impl HasData for Interfaces {
-    type Data<'a> = &'a mut GuestState;
 }

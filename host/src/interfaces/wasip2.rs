@@ -1,10 +1,10 @@
 //! `fermyon:spin@2.0.0`, as WASI 0.2 components import it.
 
+use futures::stream::TryStreamExt;
 use wasmtime::component::Resource;
 
-use super::Interfaces;
-use crate::guest::GuestState;
-use crate::key_value::{Answer, Store};
+use crate::guest::{GuestState, Interfaces};
+use crate::key_value::Store;
 use bindings::fermyon::spin::key_value as kv;
 use bindings::fermyon::spin::variables;
 
@@ -60,23 +60,23 @@ impl kv::HostStore for GuestState {
     }
 
     async fn get(&mut self, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<Option<Vec<u8>>>> {
-        Ok(answer(self.table.get(&store)?.get(key).await))
+        Ok(or_other(self.table.get(&store)?.get(key).await))
     }
 
     async fn set(&mut self, store: Resource<Store>, key: String, value: Vec<u8>) -> wasmtime::Result<KvResult<()>> {
-        Ok(answer(self.table.get(&store)?.set(key, value).await))
+        Ok(or_other(self.table.get(&store)?.set(key, value).await))
     }
 
     async fn delete(&mut self, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<()>> {
-        Ok(answer(self.table.get(&store)?.delete(key).await))
+        Ok(or_other(self.table.get(&store)?.delete(key).await))
     }
 
     async fn exists(&mut self, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<bool>> {
-        Ok(answer(self.table.get(&store)?.exists(key).await))
+        Ok(or_other(self.table.get(&store)?.exists(key).await))
     }
 
     async fn get_keys(&mut self, store: Resource<Store>) -> wasmtime::Result<KvResult<Vec<String>>> {
-        Ok(answer(all_keys(self.table.get(&store)?).await))
+        Ok(or_other(all_keys(self.table.get(&store)?).await))
     }
 
     async fn drop(&mut self, store: Resource<Store>) -> wasmtime::Result<()> {
@@ -85,19 +85,13 @@ impl kv::HostStore for GuestState {
     }
 }
 
-fn answer<T>(answer: Answer<T>) -> KvResult<T> {
-    answer.map_err(kv::Error::Other)
+/// What the store says, its fault in words.
+fn or_other<T>(result: anyhow::Result<T>) -> KvResult<T> {
+    result.map_err(|error| kv::Error::Other(format!("{error:#}")))
 }
 
-async fn all_keys(store: &Store) -> Answer<Vec<String>> {
-    let mut keys = Vec::new();
-    loop {
-        let page = store.keys_after(keys.last().cloned().unwrap_or_default()).await?;
-        if page.is_empty() {
-            return Ok(keys);
-        }
-        keys.extend(page);
-    }
+async fn all_keys(store: &Store) -> anyhow::Result<Vec<String>> {
+    store.keys().try_concat().await
 }
 
 impl variables::Host for GuestState {

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures::stream::TryStreamExt;
 use tokio::sync::mpsc;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{
@@ -10,9 +11,8 @@ use wasmtime::component::{
 };
 use wasmtime::error::Error;
 
-use super::Interfaces;
-use crate::guest::GuestState;
-use crate::key_value::{Answer, Store};
+use crate::guest::{GuestState, Interfaces};
+use crate::key_value::Store;
 use bindings::spin::key_value::key_value as kv;
 use bindings::spin::variables::variables;
 
@@ -84,19 +84,19 @@ impl kv::HostStoreWithStore<GuestState> for Interfaces {
     }
 
     async fn get(guest: &Guest, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<Option<Vec<u8>>>> {
-        Ok(opened(guest, &store)?.get(key).await.map_err(kv::Error::Other))
+        Ok(or_other(opened(guest, &store)?.get(key).await))
     }
 
     async fn set(guest: &Guest, store: Resource<Store>, key: String, value: Vec<u8>) -> wasmtime::Result<KvResult<()>> {
-        Ok(opened(guest, &store)?.set(key, value).await.map_err(kv::Error::Other))
+        Ok(or_other(opened(guest, &store)?.set(key, value).await))
     }
 
     async fn delete(guest: &Guest, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<()>> {
-        Ok(opened(guest, &store)?.delete(key).await.map_err(kv::Error::Other))
+        Ok(or_other(opened(guest, &store)?.delete(key).await))
     }
 
     async fn exists(guest: &Guest, store: Resource<Store>, key: String) -> wasmtime::Result<KvResult<bool>> {
-        Ok(opened(guest, &store)?.exists(key).await.map_err(kv::Error::Other))
+        Ok(or_other(opened(guest, &store)?.exists(key).await))
     }
 
     async fn get_keys(
@@ -105,7 +105,7 @@ impl kv::HostStoreWithStore<GuestState> for Interfaces {
     ) -> wasmtime::Result<(StreamReader<String>, FutureReader<KvResult<()>>)> {
         let (listed, keys) = mpsc::channel(LISTED_KEYS_AHEAD);
         let listing = tokio::spawn(list_keys(opened(guest, &store)?, listed));
-        let ended = async move { Ok::<_, Error>(listing.await?.map_err(kv::Error::Other)) };
+        let ended = async move { Ok::<_, Error>(or_other(listing.await?)) };
         guest.with(|mut access| {
             Ok((StreamReader::new(&mut access, KeyProducer(keys))?, FutureReader::new(&mut access, ended)?))
         })
@@ -127,21 +127,22 @@ impl variables::HostWithStore<GuestState> for Interfaces {
     }
 }
 
+/// What the store says, its fault in words.
+fn or_other<T>(result: anyhow::Result<T>) -> KvResult<T> {
+    result.map_err(|error| kv::Error::Other(format!("{error:#}")))
+}
+
 /// Lists all keys of the store, page by page, until the guest stops listening.
-async fn list_keys(store: Store, listed: mpsc::Sender<String>) -> Answer<()> {
-    let mut last = String::new();
-    loop {
-        let page = store.keys_after(last).await?;
-        let Some(last_of_page) = page.last() else {
-            return Ok(());
-        };
-        last = last_of_page.clone();
+async fn list_keys(store: Store, listed: mpsc::Sender<String>) -> anyhow::Result<()> {
+    let mut pages = store.keys();
+    while let Some(page) = pages.try_next().await? {
         for key in page {
             if listed.send(key).await.is_err() {
                 return Ok(());
             }
         }
     }
+    Ok(())
 }
 
 /// Hands the listed keys to the guest as they come.

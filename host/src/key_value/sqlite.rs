@@ -1,4 +1,4 @@
-//! Spin's default key-value store: the table `spin_key_value` of `sqlite_key_value.db` in the state folder.
+//! Spin's own key-value stores: the table `spin_key_value` of a SQLite file, whose column `store` is the label.
 //!
 //! One thread owns the one connection, so that no guest task ever waits inside SQLite. A value is on the disk before its
 //! `set` is acknowledged, as with Spin, whose every `set` is a transaction of its own; here, those that wait at the same
@@ -7,15 +7,16 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::{KeyValue, Store};
 use crate::page_cache::Growing;
 
-const FILE_NAME: &str = "sqlite_key_value.db";
 /// Requests that may wait for the thread; whoever comes later waits to hand its request over.
 const WAITING_REQUESTS: usize = 64;
 /// Bytes of a page of a new file: SQLite's 4096 make 245 pages of a value of a million bytes, each written by itself.
@@ -23,9 +24,9 @@ const PAGE_SIZE: u32 = 32_768;
 /// Keys that a listing reads at a time.
 const KEYS_A_PAGE: u32 = 1000;
 
-/// What the store says to a request: a value, or its reason in words.
-pub type Answer<T> = Result<T, String>;
-type Reply<T> = oneshot::Sender<Answer<T>>;
+/// What became of a request. A fault may be that of all requests of a transaction.
+type Outcome<T> = Result<T, Arc<rusqlite::Error>>;
+type Reply<T> = oneshot::Sender<Outcome<T>>;
 
 enum Request {
     Get { store: Arc<str>, key: String, reply: Reply<Option<Vec<u8>>> },
@@ -35,77 +36,85 @@ enum Request {
     KeysAfter { store: Arc<str>, key: String, reply: Reply<Vec<String>> },
 }
 
-/// The database, shared by all stores: a store is a value of the table's column `store`.
+/// A database, shared by all stores in it: a store is a value of the table's column `store`.
 #[derive(Clone)]
 pub struct Database {
     requests: mpsc::Sender<Request>,
-    /// What each request waits for before it is served, as it would for a store far away.
-    latency: Duration,
 }
 
 impl Database {
-    /// Opens the database in `state_dir`, creating it if need be. Each request to it takes at least `latency`.
-    pub fn open(state_dir: &Path, latency: Duration) -> Result<Self> {
-        let path = state_dir.join(FILE_NAME);
-        let connection = open_connection(&path).with_context(|| format!("cannot open {}", path.display()))?;
-        let file = Growing::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    /// Opens the database at `path`, creating it and its folder if need be.
+    pub fn open(path: &Path) -> Result<Self> {
+        let context = || format!("cannot open {}", path.display());
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(context)?;
+        }
+        let connection = open_connection(path).with_context(context)?;
+        let file = Growing::open(path).with_context(context)?;
+        Self::start(connection, Some(file))
+    }
+
+    /// A database that lasts as long as the process.
+    pub fn in_memory() -> Result<Self> {
+        Self::start(open_connection(Path::new(":memory:")).context("cannot open a database in memory")?, None)
+    }
+
+    fn start(connection: Connection, file: Option<Growing>) -> Result<Self> {
         let (requests, received) = mpsc::channel(WAITING_REQUESTS);
         thread::Builder::new()
             .name("key-value".to_owned())
             .spawn(move || serve(&connection, file, received))
             .context("cannot start the key-value thread")?;
-        Ok(Self { requests, latency })
+        Ok(Self { requests })
     }
 
     /// The store with this label.
     pub fn store(&self, label: &str) -> Store {
-        Store { database: self.clone(), label: label.into() }
+        Store::new(SqliteStore { database: self.clone(), label: label.into() })
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Answer<T> {
-        if !self.latency.is_zero() {
-            tokio::time::sleep(self.latency).await;
-        }
-        let (reply, answer) = oneshot::channel();
-        self.requests.send(request(reply)).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T> {
+        const STOPPED: &str = "the key-value store has stopped";
+        let (reply, outcome) = oneshot::channel();
+        self.requests.send(request(reply)).await.ok().context(STOPPED)?;
+        outcome.await.context(STOPPED)?.map_err(anyhow::Error::new)
     }
 }
 
-/// One store of the database.
+/// One store of a database.
 #[derive(Clone)]
-pub struct Store {
+struct SqliteStore {
     database: Database,
     label: Arc<str>,
 }
 
-impl Store {
-    pub async fn get(&self, key: String) -> Answer<Option<Vec<u8>>> {
-        self.database.ask(|reply| Request::Get { store: self.label.clone(), key, reply }).await
+impl KeyValue for SqliteStore {
+    fn get(&self, key: String) -> BoxFuture<'_, Result<Option<Vec<u8>>>> {
+        Box::pin(self.database.ask(|reply| Request::Get { store: self.label.clone(), key, reply }))
     }
 
-    pub async fn set(&self, key: String, value: Vec<u8>) -> Answer<()> {
-        self.database.ask(|reply| Request::Set { store: self.label.clone(), key, value, reply }).await
+    fn set(&self, key: String, value: Vec<u8>) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.database.ask(|reply| Request::Set { store: self.label.clone(), key, value, reply }))
     }
 
-    pub async fn delete(&self, key: String) -> Answer<()> {
-        self.database.ask(|reply| Request::Delete { store: self.label.clone(), key, reply }).await
+    fn delete(&self, key: String) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.database.ask(|reply| Request::Delete { store: self.label.clone(), key, reply }))
     }
 
-    pub async fn exists(&self, key: String) -> Answer<bool> {
-        self.database.ask(|reply| Request::Exists { store: self.label.clone(), key, reply }).await
+    fn exists(&self, key: String) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(self.database.ask(|reply| Request::Exists { store: self.label.clone(), key, reply }))
     }
 
-    /// The store's keys after `key`, in order, a page of them; none when there are no more.
-    ///
     /// A listing goes page by page so that it never keeps the connection from the other requests.
-    pub async fn keys_after(&self, key: String) -> Answer<Vec<String>> {
-        self.database.ask(|reply| Request::KeysAfter { store: self.label.clone(), key, reply }).await
+    fn keys(&self) -> BoxStream<'static, Result<Vec<String>>> {
+        let start = (self.clone(), String::new());
+        let pages = stream::try_unfold(start, |(store, last)| async move {
+            let label = store.label.clone();
+            let page = store.database.ask(|reply| Request::KeysAfter { store: label, key: last, reply }).await?;
+            Ok(page.last().cloned().map(|last| (page, (store, last))))
+        });
+        pages.boxed()
     }
-}
-
-fn stopped() -> String {
-    "the key-value store has stopped".to_owned()
 }
 
 /// Opens the file as Spin does, with SQLite's defaults, a rollback journal and `synchronous=FULL`, but for what follows.
@@ -131,7 +140,7 @@ fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Serves requests until nobody can send any: those that wait at the same time together, first what reads, then what
 /// writes.
-fn serve(connection: &Connection, mut file: Growing, mut requests: mpsc::Receiver<Request>) {
+fn serve(connection: &Connection, mut file: Option<Growing>, mut requests: mpsc::Receiver<Request>) {
     let mut waiting = Vec::new();
     while requests.blocking_recv_many(&mut waiting, WAITING_REQUESTS) > 0 {
         // One transaction for all that is read, so that the file is locked once. It ends before anything is written.
@@ -140,7 +149,9 @@ fn serve(connection: &Connection, mut file: Growing, mut requests: mpsc::Receive
         drop(together);
         if !writes.is_empty() {
             write(connection, writes);
-            file.give_back();
+            if let Some(file) = &mut file {
+                file.give_back();
+            }
         }
     }
 }
@@ -158,9 +169,11 @@ struct Write {
 fn read(connection: &Connection, request: Request) -> Option<Write> {
     // A reply that nobody waits for any more is dropped: the guest that asked is gone.
     match request {
-        Request::Get { store, key, reply } => drop(reply.send(said(get(connection, &store, &key)))),
-        Request::Exists { store, key, reply } => drop(reply.send(said(exists(connection, &store, &key)))),
-        Request::KeysAfter { store, key, reply } => drop(reply.send(said(keys_after(connection, &store, &key)))),
+        Request::Get { store, key, reply } => drop(reply.send(get(connection, &store, &key).map_err(Arc::new))),
+        Request::Exists { store, key, reply } => drop(reply.send(exists(connection, &store, &key).map_err(Arc::new))),
+        Request::KeysAfter { store, key, reply } => {
+            drop(reply.send(keys_after(connection, &store, &key).map_err(Arc::new)))
+        }
         Request::Set { store, key, value, reply } => return Some(Write { store, key, value: Some(value), reply }),
         Request::Delete { store, key, reply } => return Some(Write { store, key, value: None, reply }),
     }
@@ -174,11 +187,11 @@ fn write(connection: &Connection, writes: Vec<Write>) {
     let together = if writes.len() > 1 { Some(write_together(connection, &writes)) } else { None };
     let of_all = match together {
         Some(Ok(())) => Some(Ok(())),
-        Some(Err(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Some(Err(error.to_string())),
+        Some(Err(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Some(Err(Arc::new(error))),
         _ => None,
     };
     for write in writes {
-        let written = of_all.clone().unwrap_or_else(|| said(write.run(connection)));
+        let written = of_all.clone().unwrap_or_else(|| write.run(connection).map_err(Arc::new));
         let _ = write.reply.send(written);
     }
 }
@@ -196,10 +209,6 @@ impl Write {
             None => delete(connection, &self.store, &self.key),
         }
     }
-}
-
-fn said<T>(result: rusqlite::Result<T>) -> Answer<T> {
-    result.map_err(|error| error.to_string())
 }
 
 fn get(connection: &Connection, store: &str, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
@@ -249,8 +258,8 @@ mod tests {
         connection
     }
 
-    /// Writes these keys together; what each of them is told.
-    fn write_all(connection: &Connection, keys: &[&str]) -> Vec<Answer<()>> {
+    /// Writes these keys together; what became of each.
+    fn write_all(connection: &Connection, keys: &[&str]) -> Vec<Result<(), String>> {
         let (writes, replies): (Vec<_>, Vec<_>) = keys
             .iter()
             .map(|key| {
@@ -259,14 +268,14 @@ mod tests {
             })
             .unzip();
         write(connection, writes);
-        replies.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect()
+        replies.into_iter().map(|reply| reply.blocking_recv().unwrap().map_err(|error| error.to_string())).collect()
     }
 
     #[test]
     fn writes_that_share_a_transaction_share_no_fault() {
         let connection = database();
-        let told = write_all(&connection, &["a", "bad", "b"]);
-        assert_eq!(told, [Ok(()), Err("refused".to_owned()), Ok(())]);
+        let outcomes = write_all(&connection, &["a", "bad", "b"]);
+        assert_eq!(outcomes, [Ok(()), Err("refused".to_owned()), Ok(())]);
         assert_eq!(keys_after(&connection, "default", "").unwrap(), ["a", "b"]);
     }
 
