@@ -305,9 +305,12 @@ fn each_fault_has_a_code() {
         (client.send(Method::PATCH, &open, &[], b""), "method_not_allowed"),
         (client.send(Method::POST, "/manage/delete_expired_uploads", &[], b""), "manage_token_required"),
     ];
+    let documented = include_str!("../docs/http-api.md");
     for (reply, code) in rows {
         assert!(reply.status.is_client_error(), "{reply:?}");
         assert_eq!(reply.code(), code);
+        let row = format!("| `{code}` | {} |", reply.status.as_u16());
+        assert!(documented.contains(&row), "docs/http-api.md has no row {row}");
     }
     client.put_chunk(&open, b"abcd", 2, 4).expect(200);
     assert_eq!(client.complete(&open, "x").expect(400).code(), "checksum_mismatch");

@@ -152,6 +152,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use clap::ValueEnum;
+    use spin_chunked_upload::store::contract;
 
     use super::*;
 
@@ -160,6 +161,18 @@ mod tests {
         for seed in 0..2_000 {
             run(seed, None, false).unwrap_or_else(|broken| panic!("seed {seed}: {broken}"));
         }
+    }
+
+    /// Without faults, the simulated store is a store like others.
+    #[test]
+    fn the_store_keeps_the_contract() {
+        clock::reset();
+        let faults = Faults { failures: 0, crashes: 0, stale: false };
+        let world = Rc::new(RefCell::new(World::new(None)));
+        let scheduler = Scheduler::new(world, fastrand::Rng::with_seed(1), faults, false);
+        let mut history = History { scheduler, ledger: Rc::default(), random: Rc::default(), bug: None };
+        let kept = history.alone(async move |client| contract::check(&client.store).await);
+        kept.unwrap().unwrap();
     }
 
     /// A checker that finds nothing proves nothing.

@@ -84,9 +84,26 @@ impl Server {
 
     /// A server of another application of this repository, such as `examples/own-view`, which is built first.
     pub fn of_example(folder: &str) -> Self {
-        let manifest = format!("{folder}/spin.toml");
-        run(Command::new(host()).args(["--build-only", "--from", &manifest]));
-        Self::from(tempfile::tempdir().expect("a folder"), &manifest, &[], &[])
+        Self::of(&format!("{folder}/spin.toml"), None)
+    }
+
+    /// A server of the application of this manifest, which is built first, with this runtime configuration.
+    pub fn of(manifest: &str, config: Option<&str>) -> Self {
+        run(Command::new(host()).args(["--build-only", "--from", manifest]));
+        Self::configured(manifest, config, &[])
+    }
+
+    /// A server whose key-value stores are where this runtime configuration says.
+    pub fn with_runtime_config(config: &str, variables: &[(&str, &str)]) -> Self {
+        Self::configured(&manifest(), Some(config), variables)
+    }
+
+    fn configured(manifest: &str, config: Option<&str>, variables: &[(&str, &str)]) -> Self {
+        let state = tempfile::tempdir().expect("a folder");
+        let path = state.path().join("runtime-config.toml");
+        std::fs::write(&path, config.unwrap_or_default()).expect("a configuration");
+        let arguments = ["--runtime-config-file", path.to_str().expect("a path")];
+        Self::from(state, manifest, variables, &arguments)
     }
 
     /// A server with these variables whose component may also open the key-value stores with these labels.
@@ -108,15 +125,6 @@ impl Server {
         std::fs::write(&config, stores.collect::<String>()).expect("a configuration");
         let config = ["--runtime-config-file", config.to_str().expect("a path")];
         Self::from(state, path.to_str().expect("a path"), variables, &config)
-    }
-
-    /// A server whose key-value stores are where this runtime configuration says.
-    pub fn with_runtime_config(config: &str, variables: &[(&str, &str)]) -> Self {
-        let state = tempfile::tempdir().expect("a folder");
-        let path = state.path().join("runtime-config.toml");
-        std::fs::write(&path, config).expect("a configuration");
-        let arguments = ["--runtime-config-file", path.to_str().expect("a path")];
-        Self::from(state, &manifest(), variables, &arguments)
     }
 
     fn from(state: TempDir, manifest: &str, variables: &[(&str, &str)], more: &[&str]) -> Self {
