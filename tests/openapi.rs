@@ -160,7 +160,7 @@ fn each_answer_that_is_described_can_be_had() {
     let mut recorder = Recorder { client: server.client(), token: token(), seen: BTreeSet::new() };
     let (post, put, get, delete) = (&Method::POST, &Method::PUT, &Method::GET, &Method::DELETE);
 
-    // The road, and what a download can be.
+    // What an upload and a download can be.
     let upload = recorder.chunk("/uploads/", "bytes 0-2/6", b"abc").expect(200).text("url");
     recorder.chunk(&upload, "bytes 3-5/6", b"def").expect(200);
     let file = recorder.complete(&upload, &data::md5(b"abcdef")).expect(200).text("file");

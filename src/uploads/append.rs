@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::checksum::Hasher;
 use super::chunks::{self, Entry};
-use super::keys::short_id;
 use super::record::{Progress, Upload};
+use super::short_id::short_id;
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
@@ -214,7 +214,7 @@ impl<S: Store> Append<S> {
                 self.uploads.records.set(&keys::open(self.upload.id), record.into()).await?;
                 if self.stored.is_none() {
                     let Upload { id, user, total, .. } = &self.upload;
-                    log::info!(upload:% = short_id(*id), user:? = user, total:? = total; "upload_began");
+                    log::info!(upload:% = short_id(*id), user = user.as_deref(), total = total; "upload_began");
                 }
                 Ok(self.upload)
             }

@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::keys::short_id;
 use super::read::ByteStream;
 use super::record::{Progress, Upload};
+use super::short_id::short_id;
 use super::{Append, Error, Uploads, keys};
 use crate::store::Store;
 
@@ -157,7 +157,7 @@ impl<S: Store> Verified<S> {
         let upload = &self.upload;
         let took = upload.completed_at.map(|at| at.duration_since(upload.created_at).as_millis() as i64);
         log::info!(
-            upload:% = short_id(upload.id), user:? = upload.user, bytes = upload.offset(), milliseconds = took;
+            upload:% = short_id(upload.id), user = upload.user.as_deref(), bytes = upload.offset(), milliseconds = took;
             "upload_completed"
         );
     }

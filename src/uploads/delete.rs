@@ -2,9 +2,9 @@
 
 use futures::stream::TryStreamExt;
 
-use super::keys::short_id;
 use super::read::Part;
 use super::record::Upload;
+use super::short_id::short_id;
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::Store;
 

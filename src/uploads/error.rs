@@ -3,7 +3,7 @@
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::keys::short_id;
+use super::short_id::short_id;
 use crate::store::StoreError;
 
 /// Why an upload could not be found, continued, completed or read. Nothing has changed in the store.

@@ -1,7 +1,6 @@
 //! The keys that an upload's parts stand under; all below 255 bytes, the hosted platforms' limit.
 
 use uuid::Uuid;
-use uuid::fmt::Hyphenated;
 
 use super::list::ListCursor;
 
@@ -28,28 +27,6 @@ pub(super) fn data(id: Uuid, offset: u64, tag: Uuid) -> String {
 /// A page of the list of chunks, written under this tag.
 pub(super) fn page(id: Uuid, tag: Uuid) -> String {
     format!("page/{id}/{tag}")
-}
-
-/// The first characters of an id, for logs: enough to find the upload, and no more. Where users aren't told apart, an id is
-/// a secret.
-pub fn short_id(id: Uuid) -> String {
-    let mut text = id.to_string();
-    text.truncate(SHORT_ID_LEN);
-    text
-}
-
-const SHORT_ID_LEN: usize = 8;
-
-/// A text in which each id, such as those of a key or a path, is cut as [`short_id`] cuts it.
-pub(crate) fn short_ids(text: &str) -> String {
-    let (mut short, mut rest) = (String::new(), text);
-    while let Some(first) = rest.chars().next() {
-        let id = rest.get(..Hyphenated::LENGTH).and_then(|id| Uuid::try_parse(id).ok());
-        let (kept, read) = id.map_or((first.len_utf8(), first.len_utf8()), |_| (SHORT_ID_LEN, Hyphenated::LENGTH));
-        short += &rest[..kept];
-        rest = &rest[read..];
-    }
-    short
 }
 
 /// What a key of the store is to an upload.
@@ -89,14 +66,6 @@ pub(super) fn parse(key: &str) -> Option<(Uuid, Role)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ids_are_cut_short_for_logs() {
-        let id = Uuid::from_u128(0x1234_5678_0000_4000_8000_0000_0000_0001);
-        assert_eq!(short_id(id), "12345678");
-        assert_eq!(short_ids(&data(id, 5, id)), "data/12345678/5-12345678");
-        assert_eq!(short_ids("/\u{e9}/uploads/x"), "/\u{e9}/uploads/x");
-    }
 
     #[test]
     fn keys_are_recognised() {

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::Uploads;
 use super::error::{Damage, Error};
-use super::keys::short_id;
 use super::record::Upload;
+use super::short_id::short_id;
 use crate::error_chain::error_chain;
 use crate::store::Store;
 

@@ -47,6 +47,7 @@ mod keys;
 mod list;
 mod read;
 mod record;
+mod short_id;
 mod sweep;
 
 pub use append::Append;
@@ -55,11 +56,11 @@ pub use checksum::{Algorithm, Checksum};
 pub use clock::{Clock, SystemClock};
 pub use complete::{Expected, Verified};
 pub use error::{Damage, Error};
-pub use keys::short_id;
-pub(crate) use keys::short_ids;
 pub use list::{InvalidCursor, ListCursor, Owner};
 pub use read::ByteStream;
 pub use record::{NewUpload, Upload};
+pub use short_id::short_id;
+pub(crate) use short_id::short_ids;
 pub use sweep::{Sweep, Swept};
 
 use std::rc::Rc;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::chunks::{self, Entry};
 use super::error::Damage;
 use super::record::Upload;
+use super::short_id::short_ids;
 use super::{Error, Uploads, keys};
 use crate::store::Store;
 
@@ -72,10 +73,10 @@ impl<S: Store> Uploads<S> {
 async fn fetch<S: Store>(blobs: S, segment: Segment) -> Result<Bytes, Error> {
     let Segment { key, wanted } = segment;
     let Some(bytes) = blobs.get(&key).await? else {
-        return Err(Damage::new(format!("{} is missing", keys::short_ids(&key))).into());
+        return Err(Damage::new(format!("{} is missing", short_ids(&key))).into());
     };
     if bytes.len() < wanted.end {
-        return Err(Damage::new(format!("{} has only {} bytes", keys::short_ids(&key), bytes.len())).into());
+        return Err(Damage::new(format!("{} has only {} bytes", short_ids(&key), bytes.len())).into());
     }
     Ok(bytes.slice(wanted))
 }
@@ -139,7 +140,7 @@ impl<S: Store> Walk<S> {
     async fn open_page(&mut self, level: usize, mut start: u64, entry: Entry) -> Result<(), Error> {
         let key = keys::page(self.id, entry.tag);
         let Some(json) = self.blobs.get(&key).await? else {
-            return Err(Damage::new(format!("{} is missing", keys::short_ids(&key))).into());
+            return Err(Damage::new(format!("{} is missing", short_ids(&key))).into());
         };
         let mut steps = Vec::new();
         for entry in chunks::page_from_json(&json, entry)? {

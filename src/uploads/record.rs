@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::checksum::{Algorithm, Checksum, Hasher, HasherState};
 use super::chunks::Chunks;
 use super::error::Damage;
-use super::keys::short_id;
+use super::short_id::short_id;
 use super::{Append, Error, Uploads};
 use crate::store::Store;
 

@@ -68,8 +68,8 @@ fn set_target(outgoing: &OutgoingRequest, uri: &Uri) -> Result<(), ()> {
 
 fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), OutboundError> {
     let stream = body.write().map_err(|()| failed("the request's body was taken twice"))?;
-    for piece in bytes.chunks(WRITE) {
-        stream.blocking_write_and_flush(piece).map_err(failed)?;
+    for frame in bytes.chunks(WRITE) {
+        stream.blocking_write_and_flush(frame).map_err(failed)?;
     }
     drop(stream);
     OutgoingBody::finish(body, None).map_err(failed)
@@ -87,7 +87,7 @@ fn read(response: &IncomingResponse, deadline: &Deadline, limit: usize) -> Resul
     loop {
         deadline.wait(&pollable)?;
         match stream.read(READ) {
-            Ok(piece) => whole.extend(piece),
+            Ok(frame) => whole.extend(frame),
             Err(StreamError::Closed) => break,
             Err(StreamError::LastOperationFailed(error)) => return Err(failed(error.to_debug_string())),
         }

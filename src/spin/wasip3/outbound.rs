@@ -32,9 +32,9 @@ impl Outbound for SpinOutbound {
 async fn exchange(request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, OutboundError> {
     let response = spin_http::send(request.map(FullBody::new)).await.map_err(failed)?;
     let (head, body) = response.into_parts();
-    let (mut pieces, mut whole) = (body.stream(), BytesMut::new());
-    while let Some(piece) = pieces.next().await {
-        whole.extend_from_slice(&piece.map_err(failed)?);
+    let (mut frames, mut whole) = (body.stream(), BytesMut::new());
+    while let Some(frame) = frames.next().await {
+        whole.extend_from_slice(&frame.map_err(failed)?);
         if whole.len() > limit {
             return Err(OutboundError(format!("the answer is longer than {limit} bytes")));
         }

@@ -1,4 +1,4 @@
-//! The road of drf-chunked-upload: chunks, state, completion, and a whole file at once.
+//! The protocol of drf-chunked-upload: chunks, state, completion, and a whole file at once.
 
 mod support;
 
