@@ -19,7 +19,7 @@ fn each_row_of_the_protocol() {
     let url = pair.begin(&mut seen, &file, 100);
     let mut same = |put: &Put<'_>| assert!(pair.put(&mut seen, put));
 
-    // What goes well, and what goes wrong on it.
+    // What goes well, and what goes wrong.
     same(&Put::chunk(&url, &file, 200, 300));
     same(&Put::chunk(&url, &file, 0, 100));
     same(&Put::chunk(&url, &file, 100, 200));

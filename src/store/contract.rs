@@ -1,4 +1,4 @@
-//! The contract of a [`Store`](super::Store), as a suite that any store can be put to.
+//! The contract of a [`Store`], as a suite that any store can be put to.
 //!
 //! A store of one's own is held to it by a test of one line:
 //!

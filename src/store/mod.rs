@@ -46,7 +46,7 @@ pub trait Store: Clone + 'static {
 
     /// All keys, in no order; those that come or go meanwhile may be among them or not.
     ///
-    /// Costs as much as the store is large, and may hold up other operations until it ends: no request for a chunk, a
-    /// completion or a download takes lists keys. Read it to its end, and use the store for nothing else meanwhile.
+    /// The cost grows with the store, and a listing may hold up other operations until it ends. So no chunk, completion or
+    /// download lists keys. Read a listing to its end, and use the store for nothing else meanwhile.
     fn keys(&self) -> Keys;
 }

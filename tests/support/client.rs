@@ -67,7 +67,7 @@ impl Reply {
     #[track_caller]
     pub fn code(&self) -> String {
         let (name, code) =
-            self.json().as_object().and_then(|fields| fields.clone().into_iter().last()).expect("fields");
+            self.json().as_object().and_then(|fields| fields.clone().into_iter().next_back()).expect("fields");
         assert_eq!(name, "code");
         code.as_str().expect("a text").to_owned()
     }
