@@ -15,7 +15,7 @@ fn chunk(bytes: &[u8]) -> Form {
 }
 
 #[test]
-fn chunks_out_of_order_say_where_to_go_on() {
+fn chunks_out_of_order_say_where_to_continue() {
     let (server, file) = (Server::start(), data::bytes(1, 30_000));
     let client = server.client();
     let url = client.begin(&file, 10_000);

@@ -38,7 +38,7 @@ fn only_the_token_opens_it() {
 }
 
 #[test]
-fn expired_uploads_are_deleted_or_emptied() {
+fn expired_uploads_are_deleted_or_purged() {
     let mut server = Server::with(&[("manage_token", "a token of the tests"), ("segment_size", "1000")]);
     let (client, file) = (server.client(), data::bytes(1, 3_000));
     let [old, older, young] = [0; 3].map(|_| client.begin(&file, 2_500));

@@ -12,12 +12,12 @@ use crate::uploads::ByteStream;
 pub type RequestBody = LocalBoxStream<'static, Result<Bytes, BodyError>>;
 
 /// Why a request's body can't be read to its end.
-#[derive(Clone, Debug, Error)]
+#[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BodyError {
     /// It ended before its end: the client is gone, or broke the rules of HTTP.
     #[error("The request's body was cut off: {0}")]
-    CutOff(String),
+    CutOff(#[source] anyhow::Error),
     /// It is longer than the limit, in bytes.
     #[error("The request's body exceeds the limit ({0} bytes)")]
     TooLong(u64),

@@ -1,5 +1,6 @@
 //! The port for requests of the service's own to other servers.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,9 +9,26 @@ use http::{Request, Response};
 use thiserror::Error;
 
 /// Why a request of the service's own got no answer.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct OutboundError(pub String);
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OutboundError {
+    /// The answer was not there in time.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// The answer's body has more bytes than this.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// The request could not be sent, or the answer not be received.
+    #[error("the request failed")]
+    Failed(#[source] anyhow::Error),
+}
+
+impl OutboundError {
+    /// A failure with its reason in words.
+    pub fn failed(reason: impl fmt::Display) -> Self {
+        Self::Failed(anyhow::Error::msg(reason.to_string()))
+    }
+}
 
 /// What a request of the service's own may take.
 #[derive(Clone, Copy, Debug)]

@@ -90,9 +90,9 @@ fn expect(holds: bool, reason: impl FnOnce() -> String) -> Kept {
 
 async fn expect_value<S: Store>(store: &S, key: &str, expected: Option<&Bytes>) -> Kept {
     let found = store.get(key).await?;
-    let told = |value: Option<&Bytes>| value.map_or("no value".to_owned(), |value| format!("{} bytes", value.len()));
+    let length = |value: Option<&Bytes>| value.map_or("no value".to_owned(), |value| format!("{} bytes", value.len()));
     expect(found.as_ref() == expected, || {
-        format!("get({key:?}) returned {}, not the {} expected", told(found.as_ref()), told(expected))
+        format!("get({key:?}) returned {}, not the {} expected", length(found.as_ref()), length(expected))
     })
 }
 

@@ -93,7 +93,7 @@ struct Walk<S> {
 
 enum Step {
     /// An entry of a level, and where its bytes begin in the file.
-    Visit { level: usize, start: u64, entry: Entry },
+    Entry { level: usize, start: u64, entry: Entry },
     /// What is left of a chunk.
     Chunk { start: u64, from: u64, entry: Entry },
     /// A page whose entries have been visited.
@@ -108,7 +108,7 @@ impl<S: Store> Walk<S> {
         let mut steps = Vec::new();
         for (level, entries) in upload.chunks.levels() {
             for entry in entries {
-                steps.push(Step::Visit { level, start, entry: *entry });
+                steps.push(Step::Entry { level, start, entry: *entry });
                 start += entry.len;
             }
         }
@@ -120,9 +120,9 @@ impl<S: Store> Walk<S> {
         while let Some(step) = self.ahead.pop() {
             match step {
                 Step::Leave { key } => return Ok(Some(Part::Page(key))),
-                Step::Visit { start, entry, .. } if !self.wants(start, entry.len) => {}
-                Step::Visit { level: 0, start, entry } => self.ahead.push(Step::Chunk { start, from: 0, entry }),
-                Step::Visit { level, start, entry } => self.open_page(level, start, entry).await?,
+                Step::Entry { start, entry, .. } if !self.wants(start, entry.len) => {}
+                Step::Entry { level: 0, start, entry } => self.ahead.push(Step::Chunk { start, from: 0, entry }),
+                Step::Entry { level, start, entry } => self.open_page(level, start, entry).await?,
                 Step::Chunk { start, from, entry } => {
                     if let Some(segment) = self.next_segment(start, from, entry) {
                         return Ok(Some(Part::Segment(segment)));
@@ -144,7 +144,7 @@ impl<S: Store> Walk<S> {
         };
         let mut steps = Vec::new();
         for entry in chunks::page_from_json(&json, entry)? {
-            steps.push(Step::Visit { level: level - 1, start, entry });
+            steps.push(Step::Entry { level: level - 1, start, entry });
             start += entry.len;
         }
         self.ahead.push(Step::Leave { key });

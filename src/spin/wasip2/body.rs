@@ -18,9 +18,9 @@ pub(super) fn from_incoming(incoming: IncomingRequest) -> Result<Request<Request
     let uri = incoming.uri().parse().map_err(|error: InvalidUri| http::Error::from(error))?;
     let method = Method::from_bytes(incoming.method().to_string().as_bytes())?;
     let headers = headers(&incoming)?;
-    let frames = incoming
-        .into_body_stream()
-        .map(|frame| frame.map(Bytes::from).map_err(|error| BodyError::CutOff(error.to_debug_string())));
+    let frames = incoming.into_body_stream().map(|frame| {
+        frame.map(Bytes::from).map_err(|error| BodyError::CutOff(anyhow::Error::msg(error.to_debug_string())))
+    });
     let mut request = Request::new(frames.boxed_local());
     *request.uri_mut() = uri;
     *request.method_mut() = method;

@@ -35,14 +35,16 @@ impl Outbound for SpinOutbound {
 fn exchange(request: &Request<Bytes>, limits: Limits) -> Result<Response<Bytes>, OutboundError> {
     let deadline = Deadline::new(limits.timeout);
     let outgoing = outgoing_request(request)?;
-    let body = outgoing.body().map_err(|()| failed("the request has no body"))?;
-    let answer = outgoing_handler::handle(outgoing, None).map_err(failed)?;
+    let body = outgoing.body().map_err(|()| OutboundError::failed("the request has no body"))?;
+    let answer = outgoing_handler::handle(outgoing, None).map_err(OutboundError::failed)?;
     write(body, request.body())?;
     let pollable = answer.subscribe();
     let response = loop {
         deadline.wait(&pollable)?;
         if let Some(response) = answer.get() {
-            break response.map_err(|()| failed("the answer was taken twice"))?.map_err(failed)?;
+            break response
+                .map_err(|()| OutboundError::failed("the answer was taken twice"))?
+                .map_err(OutboundError::failed)?;
         }
     };
     read(&response, &deadline, limits.answer_bytes)
@@ -51,11 +53,11 @@ fn exchange(request: &Request<Bytes>, limits: Limits) -> Result<Response<Bytes>,
 fn outgoing_request(request: &Request<Bytes>) -> Result<OutgoingRequest, OutboundError> {
     let headers: Vec<_> =
         request.headers().iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    let outgoing = OutgoingRequest::new(Fields::from_list(&headers).map_err(failed)?);
+    let outgoing = OutgoingRequest::new(Fields::from_list(&headers).map_err(OutboundError::failed)?);
     let uri = request.uri();
     let target =
         set_target(&outgoing, uri).and_then(|()| outgoing.set_method(&Method::Other(request.method().to_string())));
-    target.map_err(|()| failed(format!("{uri} can't be called")))?;
+    target.map_err(|()| OutboundError::failed(format!("{uri} can't be called")))?;
     Ok(outgoing)
 }
 
@@ -67,35 +69,35 @@ fn set_target(outgoing: &OutgoingRequest, uri: &Uri) -> Result<(), ()> {
 }
 
 fn write(body: OutgoingBody, bytes: &[u8]) -> Result<(), OutboundError> {
-    let stream = body.write().map_err(|()| failed("the request's body was taken twice"))?;
+    let stream = body.write().map_err(|()| OutboundError::failed("the request's body was taken twice"))?;
     for frame in bytes.chunks(WRITE) {
-        stream.blocking_write_and_flush(frame).map_err(failed)?;
+        stream.blocking_write_and_flush(frame).map_err(OutboundError::failed)?;
     }
     drop(stream);
-    OutgoingBody::finish(body, None).map_err(failed)
+    OutgoingBody::finish(body, None).map_err(OutboundError::failed)
 }
 
 fn read(response: &IncomingResponse, deadline: &Deadline, limit: usize) -> Result<Response<Bytes>, OutboundError> {
     let mut answer = Response::builder().status(response.status());
     for (name, value) in response.headers().entries() {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(failed)?;
-        answer = answer.header(name, HeaderValue::from_bytes(&value).map_err(failed)?);
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(OutboundError::failed)?;
+        answer = answer.header(name, HeaderValue::from_bytes(&value).map_err(OutboundError::failed)?);
     }
-    let body = response.consume().map_err(|()| failed("the answer's body was taken twice"))?;
-    let stream = body.stream().map_err(|()| failed("the answer's body was taken twice"))?;
+    let body = response.consume().map_err(|()| OutboundError::failed("the answer's body was taken twice"))?;
+    let stream = body.stream().map_err(|()| OutboundError::failed("the answer's body was taken twice"))?;
     let (pollable, mut whole) = (stream.subscribe(), Vec::new());
     loop {
         deadline.wait(&pollable)?;
         match stream.read(READ) {
             Ok(frame) => whole.extend(frame),
             Err(StreamError::Closed) => break,
-            Err(StreamError::LastOperationFailed(error)) => return Err(failed(error.to_debug_string())),
+            Err(StreamError::LastOperationFailed(error)) => return Err(OutboundError::failed(error.to_debug_string())),
         }
         if whole.len() > limit {
-            return Err(failed(format!("the answer is longer than {limit} bytes")));
+            return Err(OutboundError::TooLong(limit));
         }
     }
-    answer.body(whole.into()).map_err(failed)
+    answer.body(whole.into()).map_err(OutboundError::failed)
 }
 
 /// A time by which all must be done.
@@ -113,11 +115,7 @@ impl Deadline {
     fn wait(&self, pollable: &Pollable) -> Result<(), OutboundError> {
         match poll(&[pollable, &self.timer]).contains(&0) {
             true => Ok(()),
-            false => Err(failed(format!("no answer within {:?}", self.timeout))),
+            false => Err(OutboundError::Timeout(self.timeout)),
         }
     }
-}
-
-fn failed(error: impl std::fmt::Display) -> OutboundError {
-    OutboundError(error.to_string())
 }

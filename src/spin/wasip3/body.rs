@@ -16,7 +16,7 @@ type Incoming = spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
 /// The frames of a request's body as they come.
 pub(super) fn from_incoming(body: Incoming) -> RequestBody {
-    body.stream().map(|frame| frame.map_err(|error| BodyError::CutOff(error.to_string()))).boxed_local()
+    body.stream().map(|frame| frame.map_err(|error| BodyError::CutOff(error.into()))).boxed_local()
 }
 
 /// A response's body as Spin takes it.

@@ -23,25 +23,21 @@ impl Outbound for SpinOutbound {
             let (answer, timeout) = (Box::pin(exchange(request, limits.answer_bytes)), Box::pin(sleep(limits.timeout)));
             match select(answer, timeout).await {
                 Either::Left((answer, _)) => answer,
-                Either::Right(_) => Err(OutboundError(format!("no answer within {:?}", limits.timeout))),
+                Either::Right(_) => Err(OutboundError::Timeout(limits.timeout)),
             }
         })
     }
 }
 
 async fn exchange(request: Request<Bytes>, limit: usize) -> Result<Response<Bytes>, OutboundError> {
-    let response = spin_http::send(request.map(FullBody::new)).await.map_err(failed)?;
+    let response = spin_http::send(request.map(FullBody::new)).await.map_err(OutboundError::failed)?;
     let (head, body) = response.into_parts();
     let (mut frames, mut whole) = (body.stream(), BytesMut::new());
     while let Some(frame) = frames.next().await {
-        whole.extend_from_slice(&frame.map_err(failed)?);
+        whole.extend_from_slice(&frame.map_err(OutboundError::failed)?);
         if whole.len() > limit {
-            return Err(OutboundError(format!("the answer is longer than {limit} bytes")));
+            return Err(OutboundError::TooLong(limit));
         }
     }
     Ok(Response::from_parts(head, whole.freeze()))
-}
-
-fn failed(error: impl std::fmt::Display) -> OutboundError {
-    OutboundError(error.to_string())
 }
