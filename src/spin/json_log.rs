@@ -1,5 +1,6 @@
 //! The component's log: one line of JSON on standard error for each event.
 
+use std::io::{self, Write};
 use std::sync::Once;
 
 use jiff::Timestamp;
@@ -36,7 +37,9 @@ impl Log for JsonLog {
         fields.add("event", record.args().to_string());
         // A visitor that never fails.
         let _ = record.key_values().visit(&mut fields);
-        eprintln!("{}", Value::Object(fields.0));
+        // At once: standard error has no buffer here, and each write is a call of the host.
+        let line = format!("{}\n", Value::Object(fields.0));
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     fn flush(&self) {}
