@@ -62,6 +62,18 @@ fn the_total_may_come_late() {
 }
 
 #[test]
+fn a_total_that_was_said_once_holds_for_every_chunk() {
+    let (server, file) = (Server::start(), data::bytes(2, 20));
+    let client = server.client();
+    let url = put_raw(&client, "/uploads/?filename=f", "bytes 0-4/10", &[], &file[..5]).expect(200).text("url");
+    let past = json!({"detail": "End of chunk exceeds reported total (10 bytes)"});
+    put_raw(&client, &url, "bytes 5-19/*", &[], &file[5..]).expect_json(400, past);
+    assert_eq!(client.get(&url).expect(200).json()["offset"], 5);
+    put_raw(&client, &url, "bytes 5-9/*", &[], &file[5..10]).expect(200);
+    client.complete(&url, &data::md5(&file[..10])).expect(200);
+}
+
+#[test]
 fn an_empty_file_is_a_file() {
     let server = Server::start();
     let client = server.client();

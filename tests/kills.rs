@@ -124,11 +124,13 @@ fn account_for_all_keys(server: &Server, finished: &[Finished]) {
         block_on(store.set(&key, Bytes::from(value))).unwrap();
     }
     for _ in 0..2 {
-        let (mut after, mut more) = (None, true);
-        while more {
-            let sweep = Sweep { expiration_delta: SignedDuration::from_hours(24), keep_records: false, after };
-            let swept = block_on(later(&store).sweep(sweep)).unwrap();
-            (after, more) = (swept.after, swept.more);
+        let day = SignedDuration::from_hours(24);
+        let mut sweep = Sweep { expiration_delta: day, keep_records: false, from: None, budget: day };
+        loop {
+            sweep.from = block_on(later(&store).sweep(sweep)).unwrap().next;
+            if sweep.from.is_none() {
+                break;
+            }
         }
     }
     let expected_bytes: usize = finished.iter().map(|upload| upload.content.len()).sum();

@@ -299,3 +299,41 @@ fn a_missing_value_or_a_damaged_record_is_told() {
         assert!(matches!(request(&store).find(id).await, Err(Error::Damaged(_))));
     });
 }
+
+#[test]
+fn no_byte_is_stored_beyond_the_total() {
+    let (store, file) = (WatchedStore::default(), data::bytes(9, 30));
+    block_on(async {
+        let mut first = create(&store, 10, 5);
+        assert!(matches!(first.write(&file[..11]).await, Err(Error::PastTotal { total: 10 })));
+        first.discard().await;
+        assert_eq!(store.all_keys(), Vec::<String>::new());
+
+        let mut first = create(&store, 10, 5);
+        first.write(&file[..5]).await.unwrap();
+        let id = first.commit().await.unwrap().id;
+        let before = store.all_keys();
+        // In two steps, so that the bound is that of all bytes of the append.
+        let mut second = begin(&store, id, 5).await.unwrap();
+        second.write(&file[5..10]).await.unwrap();
+        assert!(matches!(second.write(&file[10..11]).await, Err(Error::PastTotal { total: 10 })));
+        second.discard().await;
+        assert_eq!(store.all_keys(), before);
+        assert_eq!(append(&store, id, 5, &file[5..10]).await.unwrap().offset(), 10);
+    });
+}
+
+#[test]
+fn a_total_that_comes_late_is_not_below_what_has_arrived() {
+    let (store, file) = (WatchedStore::default(), data::bytes(9, 30));
+    block_on(async {
+        let mut first = create_without_total(&store, 5);
+        first.write(&file[..20]).await.unwrap();
+        let upload = first.commit().await.unwrap();
+        let late = request(&store).append(upload.clone(), 20, Some(10));
+        assert!(matches!(late, Err(Error::PastTotal { total: 10 })));
+        let mut last = request(&store).append(upload, 20, Some(25)).unwrap();
+        assert!(matches!(last.write(&file[20..26]).await, Err(Error::PastTotal { total: 25 })));
+        last.discard().await;
+    });
+}

@@ -11,8 +11,10 @@ pub enum Bug {
     NoTag,
     /// A completion writes over the open upload's record instead of a key of its own.
     NoFinalRecord,
-    /// A sweep takes what is young for a leftover.
+    /// A sweep takes what is young for an orphan.
     NoGrace,
+    /// Clocks are ten minutes apart, which is more than the contract allows.
+    FarClocks,
 }
 
 impl Bug {

@@ -83,6 +83,10 @@ pub struct Client {
     pub ledger: Rc<RefCell<Ledger>>,
     pub random: Rc<RefCell<fastrand::Rng>>,
     pub bug: Option<Bug>,
+    /// Whether most of what it does is to complete uploads and to sweep.
+    pub at_expiry: bool,
+    /// How far the clock of the client's requests is ahead of the right time.
+    pub ahead: SignedDuration,
 }
 
 type Tried = Result<(), Error>;
@@ -97,7 +101,11 @@ impl Client {
 
     async fn act(&self) -> Tried {
         let upload = self.upload();
-        match (self.below(16), upload) {
+        let action = match (self.at_expiry, self.below(16)) {
+            (true, action) => [0, 1, 2, 8, 8, 8, 8, 9, 9, 15, 15, 15, 15, 15, 15, 15][action],
+            (false, action) => action,
+        };
+        match (action, upload) {
             (0, _) | (_, None) => self.create().await,
             (1..=7, Some(id)) => self.append(id).await,
             (8..=11, Some(id)) => self.complete(id).await,
@@ -120,7 +128,7 @@ impl Client {
 
     /// The uploads as a new request sees them.
     pub fn request(&self) -> Uploads<SimStore> {
-        self.request_by(SimClock::new(self.random.clone()))
+        self.request_by(SimClock::new(self.random.clone()).ahead(self.ahead))
     }
 
     fn request_by(&self, clock: SimClock) -> Uploads<SimStore> {
@@ -151,12 +159,15 @@ impl Client {
     async fn append(&self, id: Uuid) -> Tried {
         let uploads = self.request();
         let upload = uploads.find(id).await?;
-        if upload.is_expired(clock::now(), EXPIRATION) {
+        if upload.is_expired(uploads.now(), EXPIRATION) {
             return Ok(());
         }
-        let (deadline, total) = (upload.expires_at(EXPIRATION), upload.total);
-        let offset = upload.offset();
-        let mut append = uploads.append(upload, offset, total)?;
+        let (deadline, offset) = (upload.expires_at(EXPIRATION), upload.offset());
+        // A total that nobody has said yet may be said now, and one that was said may be left out.
+        let late = (self.below(4) == 0).then(|| offset + 1 + self.below(LONGEST) as u64);
+        let total = upload.total.or(late);
+        let said = if self.below(3) == 0 && upload.total.is_some() { None } else { total };
+        let mut append = uploads.append(upload, offset, said)?;
         append.set_deadline(deadline);
         self.fill(&mut append, total.map(|total| total - offset)).await?;
         if self.below(12) == 0 {
@@ -212,7 +223,7 @@ impl Client {
     async fn complete(&self, id: Uuid) -> Tried {
         let uploads = self.request();
         let upload = uploads.find(id).await?;
-        if upload.is_expired(clock::now(), EXPIRATION) {
+        if upload.is_expired(uploads.now(), EXPIRATION) {
             return Ok(());
         }
         let trying = Trying::begin(&self.ledger, id);
@@ -220,7 +231,7 @@ impl Client {
         let mut verified = uploads.verify(upload, Expected::Any, "f.done".to_owned())?;
         verified.set_deadline(deadline);
         // A view or a hook that looks at it.
-        if self.below(6) == 0 {
+        if self.below(if self.at_expiry { 2 } else { 6 }) == 0 {
             self.store.pause().await;
         }
         let upload = verified.commit().await?;
@@ -253,16 +264,18 @@ impl Client {
 
     /// Sweeps to the end.
     pub async fn sweep(&self) -> Tried {
-        let clock = SimClock::new(self.random.clone());
+        let clock = SimClock::new(self.random.clone()).ahead(self.ahead);
         let clock = if self.bug == Some(Bug::NoGrace) { clock.hasty() } else { clock };
-        let mut after = None;
+        let mut from = None;
         loop {
-            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records: self.below(4) == 0, after };
-            let swept = self.request_by(clock.clone()).sweep(sweep).await?;
-            if !swept.more {
+            let keep_records = self.below(4) == 0;
+            // Short steps, too: these stop within an upload.
+            let budget = SignedDuration::from_secs([0, 1, 1_000][self.below(3)]);
+            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records, from, budget };
+            from = self.request_by(clock.clone()).sweep(sweep).await?.next;
+            if from.is_none() {
                 return Ok(());
             }
-            after = swept.after;
         }
     }
 

@@ -42,9 +42,14 @@ impl SimClock {
         Self { random, ahead: SignedDuration::ZERO }
     }
 
+    /// The same clock, so much ahead.
+    pub fn ahead(self, ahead: SignedDuration) -> Self {
+        Self { ahead, ..self }
+    }
+
     /// The same clock, a day and some hours ahead: that of a sweep without patience.
     pub fn hasty(self) -> Self {
-        Self { ahead: SignedDuration::from_hours(30), ..self }
+        Self { ahead: self.ahead + SignedDuration::from_hours(30), ..self }
     }
 }
 

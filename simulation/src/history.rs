@@ -13,6 +13,9 @@ use crate::scheduler::{Faults, Scheduler};
 use crate::store::{SimStore, World};
 use crate::{check, clock};
 
+/// The most seconds that two clocks are apart.
+const MAX_SKEW: i64 = 60;
+
 /// What histories have seen.
 #[derive(Default)]
 pub struct Totals {
@@ -61,21 +64,25 @@ pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
         crashes: [0, 0, 300, 60][random.usize(..4)],
         stale: random.u8(..3) == 0,
     };
+    let skewed = random.u8(..2) == 0;
+    let at_expiry = random.u8(..4) == 0;
     if shown {
         println!("seed {seed}: {clients} clients, {faults:?}");
     }
     let world = Rc::new(RefCell::new(World::new(bug)));
     let scheduler = Scheduler::new(world, random.fork(), faults, shown);
     let mut history = History { scheduler, ledger: Rc::default(), random: Rc::new(RefCell::new(random.fork())), bug };
-    for _ in 0..random.usize(2..6) {
+    for round in 0..random.usize(2..6) {
         for _ in 0..clients {
-            let client = history.client();
+            let skew = if bug == Some(Bug::FarClocks) { 10 * MAX_SKEW } else { MAX_SKEW };
+            let ahead = SignedDuration::from_secs(if skewed { random.i64(0..=skew) } else { 0 });
+            let client = Client { ahead, at_expiry, ..history.client() };
             history.scheduler.start(client.run(random.usize(1..8)).boxed_local());
         }
         history.scheduler.run();
         let one_writer = clients == 1 && !history.scheduler.overlapped;
         history.check(one_writer && !faults.stale && faults.failures == 0 && faults.crashes == 0)?;
-        clock::advance(jump(&mut random));
+        clock::advance(if at_expiry { jump_to_expiry(round, &mut random) } else { jump(&mut random) });
         history.scheduler.resume();
     }
     history.scheduler.run();
@@ -88,9 +95,17 @@ fn jump(random: &mut fastrand::Rng) -> SignedDuration {
     match random.u8(..6) {
         0 | 1 => seconds,
         2 => EXPIRATION - SignedDuration::from_secs(20) + seconds,
-        3 => EXPIRATION + seconds * 2,
+        3 => EXPIRATION + seconds * 7,
         4 => SignedDuration::from_hours(11) + SignedDuration::from_mins(random.i64(0..120)),
         _ => SignedDuration::from_hours(25) + seconds,
+    }
+}
+
+/// The time of the same, where completions and sweeps are to meet when uploads expire: right before that, then seconds.
+fn jump_to_expiry(round: usize, random: &mut fastrand::Rng) -> SignedDuration {
+    match round {
+        0 => EXPIRATION - SignedDuration::from_secs(random.i64(0..30)),
+        _ => SignedDuration::from_secs(random.i64(0..90)),
     }
 }
 
@@ -98,7 +113,15 @@ impl History {
     /// A client in a process of its own.
     fn client(&self) -> Client {
         let store = SimStore { world: self.scheduler.world.clone(), process: self.scheduler.processes.len() };
-        Client { store, ledger: self.ledger.clone(), random: self.random.clone(), bug: self.bug }
+        let ahead = SignedDuration::ZERO;
+        Client {
+            store,
+            ledger: self.ledger.clone(),
+            random: self.random.clone(),
+            bug: self.bug,
+            ahead,
+            at_expiry: false,
+        }
     }
 
     /// Lets a client do something on a store without faults, with nobody else about.

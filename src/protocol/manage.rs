@@ -4,7 +4,6 @@ use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
 
 use crate::http::failure::Failure;
 use crate::http::{ResponseBody, response};
@@ -23,7 +22,7 @@ struct Answer {
     removed: usize,
     /// Whether to call again, with this cursor.
     more: bool,
-    cursor: Option<Uuid>,
+    cursor: Option<String>,
 }
 
 /// Takes a step of a sweep, if the request has the token.
@@ -38,8 +37,8 @@ pub(super) async fn delete_expired<S: Store, B>(
         return Err(Failure::Method { method: request.method().clone(), allow: "POST" });
     }
     let sweep = read_query(request.uri().query().unwrap_or_default(), settings)?;
-    let Swept { expired, orphans, more, after } = uploads.sweep(sweep).await?;
-    let cursor = after.filter(|_| more);
+    let Swept { expired, orphans, next } = uploads.sweep(sweep).await?;
+    let (more, cursor) = (next.is_some(), next.map(|cursor| cursor.to_string()));
     Ok(response::json(StatusCode::OK, &Answer { deleted: expired, removed: orphans, more, cursor }))
 }
 
@@ -53,11 +52,12 @@ fn check_token<B>(request: &Request<B>, token: &str) -> Result<(), Failure> {
 }
 
 fn read_query(text: &str, settings: &Settings) -> Result<Sweep, Failure> {
-    let mut sweep = Sweep { expiration_delta: settings.expiration_delta, keep_records: false, after: None };
+    let Settings { expiration_delta, sweep_budget: budget, .. } = *settings;
+    let mut sweep = Sweep { expiration_delta, keep_records: false, from: None, budget };
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         match name.as_ref() {
             "keep_record" => sweep.keep_records = value.parse().map_err(|_| Failure::Query("keep_record"))?,
-            "cursor" => sweep.after = Some(Uuid::try_parse(&value).map_err(|_| Failure::Query("cursor"))?),
+            "cursor" => sweep.from = Some(value.parse().map_err(|_| Failure::Query("cursor"))?),
             _ => {}
         }
     }

@@ -17,7 +17,7 @@ pub struct HookSettings {
     pub timeout: Duration,
 }
 
-/// Platforms end a request after 30 s, and a sweep waits a minute for a completion under way.
+/// Platforms end a request after 30 s, and a sweep waits minutes for a completion under way.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30);
 
 /// Reads the hook's settings, where it has a URL.

@@ -68,6 +68,8 @@ pub struct Settings {
     pub store: String,
     /// The label of the store of the files' bytes.
     pub blob_store: String,
+    /// How long one step of a sweep may take, beside listing the keys once.
+    pub sweep_budget: SignedDuration,
     /// The folder of the files' paths: a strftime pattern for the time of creation (UTC).
     pub upload_path: String,
     /// Whether only its creator may see and continue an upload.
@@ -112,6 +114,7 @@ impl Settings {
             public_url: reader.parse_optional(&variable::PUBLIC_URL, parse_public_url)?,
             segment_size: reader.parse(&variable::SEGMENT_SIZE, parse_segment_size)?,
             store,
+            sweep_budget: reader.parse(&variable::SWEEP_BUDGET, parse_duration)?,
             upload_path: reader.text_or_empty(&variable::UPLOAD_PATH, is_path)?,
             user_restricted: reader.parse(&variable::USER_RESTRICTED, parse_text)?,
         })
@@ -202,6 +205,7 @@ mod tests {
             ("public_url", "example.com"),
             ("segment_size", "0"),
             ("segment_size", "10000001"),
+            ("sweep_budget", "long"),
             ("upload_path", "%"),
         ];
         for (name, value) in bad {

@@ -137,6 +137,10 @@ variables! {
         "store", "default", LABEL,
         "the label of the key-value store of the uploads' records",
     );
+    SWEEP_BUDGET = variable(
+        "sweep_budget", "20s", "a duration such as 20s",
+        "how long one call that [removes expired uploads](operations.md#expired-uploads) may take, beside listing the keys once",
+    );
     UPLOAD_PATH = variable(
         "upload_path", "chunked_uploads/%Y/%m/%d", "a path, in which strftime's patterns such as %Y/%m/%d may stand",
         "the folder of the files' paths: strftime patterns stand for the time of creation (UTC); may be empty",

@@ -46,6 +46,8 @@ pub struct Append<S> {
     /// What is written stands under this tag.
     tag: Uuid,
     start: u64,
+    /// How many bytes the declared total leaves room for; `None` while no total is known.
+    room: Option<u64>,
     /// How many bytes are to come in all, where that is known.
     expected: Option<u64>,
     hasher: Hasher,
@@ -65,7 +67,8 @@ impl<S: Store> Uploads<S> {
     ///
     /// # Errors
     /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::OffsetMismatch`];
-    /// [`Error::TotalMismatch`] where `total` differs from what was said before; [`Error::Damaged`].
+    /// [`Error::TotalMismatch`] where `total` differs from what was said before; [`Error::PastTotal`] where `total` is
+    /// below what has arrived; [`Error::Damaged`].
     pub fn append(&self, stored: Upload, offset: u64, total: Option<u64>) -> Result<Append<S>, Error> {
         if stored.is_complete() {
             return Err(Error::AlreadyComplete);
@@ -82,6 +85,7 @@ impl<S: Store> Uploads<S> {
             (Some(expected), Some(provided)) if expected != provided => {
                 return Err(Error::TotalMismatch { expected, provided });
             }
+            (None, Some(total)) if total < offset => return Err(Error::PastTotal { total }),
             (None, Some(_)) => upload.total = total,
             _ => {}
         }
@@ -98,6 +102,7 @@ impl<S: Store> Append<S> {
             deadline: None,
             tag: uploads.clock.tag(),
             start: upload.offset(),
+            room: upload.total.map(|total| total.saturating_sub(upload.offset())),
             expected: None,
             hasher: upload.hasher()?,
             upload,
@@ -137,8 +142,10 @@ impl<S: Store> Append<S> {
     /// Adds bytes. Waits for the store only where as many segments are on their way to it as may be.
     ///
     /// # Errors
-    /// [`Error::Store`]: the append can only be discarded then.
+    /// [`Error::PastTotal`] where the bytes go beyond the upload's total; [`Error::Store`]. The append can only be
+    /// discarded then.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        self.check_room(bytes.len())?;
         let segment_size = self.upload.segment_size as usize;
         while !bytes.is_empty() {
             if self.segment.is_empty() {
@@ -156,6 +163,13 @@ impl<S: Store> Append<S> {
             }
         }
         Ok(())
+    }
+
+    fn check_room(&self, more: usize) -> Result<(), Error> {
+        match (self.room, self.upload.total) {
+            (Some(room), Some(total)) if self.received() + more as u64 > room => Err(Error::PastTotal { total }),
+            _ => Ok(()),
+        }
     }
 
     fn begin_segment(&mut self, segment_size: usize) {

@@ -38,6 +38,12 @@ pub enum Error {
         /// What is said now.
         provided: u64,
     },
+    /// The bytes go beyond the file's length.
+    #[error("the bytes go beyond the upload's total of {total} bytes")]
+    PastTotal {
+        /// The file's length.
+        total: u64,
+    },
     /// Bytes are missing at the end: the upload can't be completed yet.
     #[error("the upload has {offset} of {total} bytes")]
     Incomplete {
@@ -92,6 +98,7 @@ impl Error {
             Self::Expired => "upload_expired",
             Self::TooLate => "request_too_slow",
             Self::TotalMismatch { .. } => "total_mismatch",
+            Self::PastTotal { .. } => "end_past_total",
             Self::Incomplete { .. } => "upload_incomplete",
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::Damaged(_) => "upload_damaged",

@@ -38,8 +38,10 @@ pub(super) enum Role {
     Complete,
     /// The mark of a deleted upload.
     Deleted,
-    /// A segment or a page that was written under this tag.
-    Written(Uuid),
+    /// A segment from this offset on, written under this tag.
+    Segment { offset: u64, tag: Uuid },
+    /// A page that was written under this tag.
+    Page(Uuid),
     /// An upload's entry in a list.
     Listed(ListCursor),
 }
@@ -56,8 +58,11 @@ pub(super) fn parse(key: &str) -> Option<(Uuid, Role)> {
         ("upload", "") => Role::Open,
         ("upload", "complete") => Role::Complete,
         ("upload", "deleted") => Role::Deleted,
-        ("data", segment) => Role::Written(Uuid::try_parse(segment.split_once('-')?.1).ok()?),
-        ("page", tag) => Role::Written(Uuid::try_parse(tag).ok()?),
+        ("data", segment) => {
+            let (offset, tag) = segment.split_once('-')?;
+            Role::Segment { offset: offset.parse().ok()?, tag: Uuid::try_parse(tag).ok()? }
+        }
+        ("page", tag) => Role::Page(Uuid::try_parse(tag).ok()?),
         _ => return None,
     };
     Some((Uuid::try_parse(id).ok()?, role))
@@ -73,8 +78,8 @@ mod tests {
         assert_eq!(parse(&open(id)), Some((id, Role::Open)));
         assert_eq!(parse(&complete(id)), Some((id, Role::Complete)));
         assert_eq!(parse(&deleted(id)), Some((id, Role::Deleted)));
-        assert_eq!(parse(&data(id, u64::MAX, tag)), Some((id, Role::Written(tag))));
-        assert_eq!(parse(&page(id, tag)), Some((id, Role::Written(tag))));
+        assert_eq!(parse(&data(id, u64::MAX, tag)), Some((id, Role::Segment { offset: u64::MAX, tag })));
+        assert_eq!(parse(&page(id, tag)), Some((id, Role::Page(tag))));
         for other in ["", "upload", "upload/x", "data/x/0-y", "else/1", &format!("upload/{id}/else")] {
             assert_eq!(parse(other), None, "{other}");
         }

@@ -61,7 +61,7 @@ pub use read::ByteStream;
 pub use record::{NewUpload, Upload};
 pub use short_id::short_id;
 pub(crate) use short_id::short_ids;
-pub use sweep::{Sweep, Swept};
+pub use sweep::{InvalidSweepCursor, Sweep, SweepCursor, Swept};
 
 use std::rc::Rc;
 

@@ -91,7 +91,11 @@ async fn open_append<S: Store, V: View>(
     let deadline = upload.expires_at(context.settings.expiration_delta);
     let mut append = context.uploads.append(upload, range.start, range.total)?;
     append.set_deadline(deadline);
-    Ok(append)
+    // The total may have been said by an earlier chunk alone.
+    match append.upload().total {
+        Some(total) if range.end() > i128::from(total) => Err(uploads::Error::PastTotal { total }.into()),
+        _ => Ok(append),
+    }
 }
 
 /// A new upload that has no name yet.

@@ -38,9 +38,14 @@ impl ContentRange {
         Some(Self { start, len: i128::from(end) - i128::from(start) + 1, total })
     }
 
+    /// The offset behind the last byte.
+    pub(super) fn end(&self) -> i128 {
+        i128::from(self.start) + self.len
+    }
+
     /// Checks the range as far as it goes without the chunk.
     pub(super) fn check(&self, max_bytes: Option<u64>) -> Result<(), Error> {
-        let end = i128::from(self.start) + self.len;
+        let end = self.end();
         if let Some(total) = self.total.filter(|total| end > i128::from(*total)) {
             return Err(Error::EndPastTotal(total));
         }

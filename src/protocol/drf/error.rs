@@ -143,6 +143,7 @@ fn upload_fields(error: &uploads::Error) -> Option<Value> {
                 "Total size does not match: the upload began with a total of {expected} bytes, not {provided}"
             ),
         }),
+        E::PastTotal { total } => json!({"detail": Error::EndPastTotal(*total).to_string()}),
         E::Incomplete { offset, total } => json!({
             "detail": format!("Upload is not complete: {offset} of {total} bytes have arrived"),
             "expected_offset": offset,

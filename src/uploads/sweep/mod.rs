@@ -5,31 +5,37 @@
 //! So what is older than a day and not named is an orphan. The time between the two is for clocks that differ and reads
 //! that are stale.
 //!
-//! A sweep goes through the uploads in the order of their ids, a bounded number at a time, and says where to go on: one
-//! step holds a bounded number of keys, and fits into one request. For each upload, `verdict.rs` decides by what was
-//! found, and this module does it.
+//! A sweep goes through the uploads in the order of their ids, and through the contents of an upload in the order of the
+//! file. One step lists all keys once and holds a bounded number of them (`window.rs`). It stops when its time is over,
+//! and says where the next step goes on (`cursor.rs`). For each upload, `verdict.rs` decides by what was found, and this
+//! module does it.
 
+mod cursor;
 mod verdict;
+mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use futures::future::join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::keys::{self, Role};
 use super::list::log_skipped;
+use super::read::Part;
 use super::record::Upload;
+use super::short_id::short_id;
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads};
-use crate::store::{Keys, Store};
+use crate::store::Store;
+pub use cursor::{InvalidSweepCursor, SweepCursor};
 use verdict::{Ages, Found, Verdict, verdict};
+use window::{Contents, Window};
 
 /// The longest that a request may take until it commits.
 pub(super) const MAX_REQUEST_AGE: SignedDuration = SignedDuration::from_hours(12);
-/// Uploads that one step looks at.
-const UPLOADS_A_STEP: usize = 500;
-/// Orphans that one step removes.
-const REMOVALS_A_STEP: usize = 1_000;
+/// Uploads that are swept at once, so that the latency of a store far away is paid once for all of them.
+const UPLOADS_AT_ONCE: usize = 8;
+/// Orphans that are removed between two looks at the time.
+const REMOVALS_AT_ONCE: usize = 4 * REMOVALS_IN_FLIGHT;
 
 /// What to sweep.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +45,9 @@ pub struct Sweep {
     /// Whether to keep the records of expired uploads, and remove only their contents.
     pub keep_records: bool,
     /// Where the step before has stopped.
-    pub after: Option<Uuid>,
+    pub from: Option<SweepCursor>,
+    /// How long the step may take beside the listing. Each step gets further, however short this is.
+    pub budget: SignedDuration,
 }
 
 /// What a step of a sweep has done.
@@ -49,14 +57,26 @@ pub struct Swept {
     pub expired: usize,
     /// How many keys of orphans were removed.
     pub orphans: usize,
-    /// Whether there is more to look at.
-    pub more: bool,
-    /// Where the next step goes on.
-    pub after: Option<Uuid>,
+    /// Where the next step goes on; `None` at the end of the sweep.
+    pub next: Option<SweepCursor>,
 }
 
-/// Orphans: an upload, and the tag that they were written under.
-type Orphans = BTreeSet<(Uuid, Uuid)>;
+/// What was done with one upload.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    expired: bool,
+    orphans: usize,
+    /// The offset of the contents that are still to be looked at, where the time was over.
+    stopped_at: Option<u64>,
+}
+
+/// One step's rules.
+#[derive(Clone, Copy)]
+struct Step {
+    sweep: Sweep,
+    /// When its time is over.
+    until: Timestamp,
+}
 
 impl<S: Store> Uploads<S> {
     /// Takes one step of a sweep. Requests on the same uploads may go on meanwhile.
@@ -64,90 +84,92 @@ impl<S: Store> Uploads<S> {
     /// # Errors
     /// [`Error::Store`]: what was done until then is done. A damaged record is left alone, and is no error.
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
-        let (found, more) = self.look(sweep.after).await?;
-        let mut swept = Swept { more, after: found.last_key_value().map(|(id, _)| *id), ..Swept::default() };
-        let mut orphans = Orphans::new();
-        for (id, found) in found {
-            match self.sweep_upload(id, found, sweep, &mut orphans).await {
-                Ok(expired) => swept.expired += usize::from(expired),
-                Err(Error::Damaged(damage)) => log_skipped(id, &damage),
-                Err(error) => return Err(error),
-            }
-        }
-        swept.orphans = self.remove(&orphans).await?;
-        if swept.orphans == REMOVALS_A_STEP {
-            // The same uploads may have more of them.
-            (swept.more, swept.after) = (true, sweep.after);
-        }
-        log::info!(deleted = swept.expired, removed = swept.orphans, more = swept.more; "swept");
+        let window = self.look(sweep.from).await?;
+        let step = Step { sweep, until: self.now().checked_add(sweep.budget).unwrap_or(Timestamp::MAX) };
+        let swept = self.sweep_window(window, step).await?;
+        log::info!(deleted = swept.expired, removed = swept.orphans, more = swept.next.is_some(); "swept");
         Ok(swept)
     }
 
-    /// The first uploads after an id, by all keys, and whether there are others.
-    async fn look(&self, after: Option<Uuid>) -> Result<(BTreeMap<Uuid, Found>, bool), Error> {
-        let (mut uploads, mut more) = (BTreeMap::<Uuid, Found>::new(), false);
-        let mut keys = self.all_keys();
-        while let Some(key) = keys.try_next().await? {
-            let Some((id, role)) = keys::parse(&key).filter(|(id, _)| after.is_none_or(|after| *id > after)) else {
-                continue;
-            };
-            let found = uploads.entry(id).or_default();
-            match role {
-                Role::Open => found.open = true,
-                Role::Complete => found.complete = true,
-                Role::Deleted => found.deleted = true,
-                Role::Written(tag) => drop(found.tags.insert(tag)),
-                Role::Listed(cursor) => found.listing = Some((key, cursor.created_at())),
+    async fn sweep_window(&self, window: Window, step: Step) -> Result<Swept, Error> {
+        let mut swept = Swept { next: window.rest, ..Swept::default() };
+        let mut uploads = window.uploads.into_iter().peekable();
+        while uploads.peek().is_some() {
+            let batch = uploads.by_ref().take(UPLOADS_AT_ONCE);
+            // All of them to their end: an operation under way is not to be dropped.
+            let done = join_all(batch.map(|(id, found)| self.sweep_upload(id, found, step))).await;
+            let mut stopped = None;
+            for done in done {
+                let (id, done) = done?;
+                swept.expired += usize::from(done.expired);
+                swept.orphans += done.orphans;
+                stopped = stopped.or(done.stopped_at.map(|offset| SweepCursor::at(id, offset)));
             }
-            if uploads.len() > UPLOADS_A_STEP {
-                uploads.pop_last();
-                more = true;
+            if stopped.is_none() && self.is_over(step) {
+                stopped = uploads.peek().map(|(id, _)| SweepCursor::at(*id, 0));
+            }
+            if stopped.is_some() {
+                swept.next = stopped;
+                break;
             }
         }
-        Ok((uploads, more))
+        Ok(swept)
     }
 
-    /// Decides on an upload, and does it. Adds its orphans, and says whether it has expired.
-    async fn sweep_upload(&self, id: Uuid, found: Found, sweep: Sweep, orphans: &mut Orphans) -> Result<bool, Error> {
+    fn is_over(&self, step: Step) -> bool {
+        step.until <= self.now()
+    }
+
+    /// Decides on an upload, and does it.
+    async fn sweep_upload(&self, id: Uuid, found: Found, step: Step) -> Result<(Uuid, Done), Error> {
+        match self.do_sweep_upload(id, found, step).await {
+            Ok(done) => Ok((id, done)),
+            Err(Error::Damaged(damage)) => {
+                log_skipped(id, &damage);
+                Ok((id, Done::default()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn do_sweep_upload(&self, id: Uuid, found: Found, step: Step) -> Result<Done, Error> {
         let upload = match self.find(id).await {
             Ok(upload) => Some(upload),
             Err(Error::NotFound) => None,
             Err(error) => return Err(error),
         };
-        let verdict = verdict(&found, upload.as_ref(), self.ages(sweep.expiration_delta));
-        let mut add = |tags: BTreeSet<Uuid>| orphans.extend(tags.into_iter().map(|tag| (id, tag)));
+        let verdict = verdict(&found, upload.as_ref(), self.ages(step.sweep.expiration_delta));
         match (verdict, upload) {
+            (Verdict::Unclear, _) => {
+                log::warn!(upload:% = short_id(id); "upload_left_alone");
+                Ok(Done::default())
+            }
             (Verdict::Deleted, _) => {
                 self.forget_deleted(id, found.open || found.complete).await?;
-                add(found.tags);
+                self.remove(id, found.contents, step).await
             }
             (Verdict::Uncommitted { orphans, listing }, _) => {
                 if let Some(listing) = &listing {
                     self.records.delete(listing).await?;
                 }
-                add(orphans);
+                self.remove(id, orphans, step).await
             }
-            (Verdict::Purged, _) => add(found.tags),
+            (Verdict::Purged, _) => self.remove(id, found.contents, step).await,
             (Verdict::Expired, Some(upload)) => {
-                let expired = self.expire(upload, sweep.keep_records).await?;
-                if expired {
-                    add(found.tags);
-                }
-                return Ok(expired);
+                let expired = self.expire(upload, step.sweep.keep_records).await?;
+                let contents = if expired { found.contents } else { Contents::default() };
+                Ok(Done { expired, ..self.remove(id, contents, step).await? })
             }
             (Verdict::Kept { suspects, drops_open_record }, Some(upload)) => {
-                if !suspects.is_empty() {
-                    let named = self.named_tags(&upload, found.open && found.complete).await?;
-                    add(suspects.difference(&named).copied().collect());
-                }
+                let done = self.remove_unnamed(&upload, suspects, found.open && found.complete, step).await?;
                 if drops_open_record {
                     self.records.delete(&keys::open(id)).await?;
                 }
+                Ok(done)
             }
             // Without a record, nothing has expired or is kept.
-            (Verdict::Expired | Verdict::Kept { .. }, None) => {}
+            (Verdict::Expired | Verdict::Kept { .. }, None) => Ok(Done::default()),
         }
-        Ok(false)
     }
 
     fn ages(&self, expiration_delta: SignedDuration) -> Ages {
@@ -188,50 +210,90 @@ impl<S: Store> Uploads<S> {
         Ok(())
     }
 
-    /// The tags that the upload's record names, and those of the record it had while it was open.
-    async fn named_tags(&self, upload: &Upload, with_open_record: bool) -> Result<BTreeSet<Uuid>, Error> {
-        let mut tags = self.tags_of(upload).await?;
+    /// Removes the suspects that the upload's record does not name, nor the record that it had while it was open.
+    async fn remove_unnamed(
+        &self,
+        upload: &Upload,
+        mut suspects: Contents,
+        with_open_record: bool,
+        step: Step,
+    ) -> Result<Done, Error> {
+        if suspects.is_empty() {
+            return Ok(Done::default());
+        }
+        let mut stopped_at = self.take_out_named(upload, &mut suspects, step).await?;
         if with_open_record && let Some(record) = self.records.get(&keys::open(upload.id)).await? {
-            tags.extend(self.tags_of(&Upload::from_json(upload.id, &record)?).await?);
+            let open = Upload::from_json(upload.id, &record)?;
+            let stopped = self.take_out_named(&open, &mut suspects, step).await?;
+            stopped_at = stopped_at.into_iter().chain(stopped).min();
         }
-        Ok(tags)
+        let done = self.remove(upload.id, suspects, step).await?;
+        Ok(Done { stopped_at: done.stopped_at.into_iter().chain(stopped_at).min(), ..done })
     }
 
-    async fn tags_of(&self, upload: &Upload) -> Result<BTreeSet<Uuid>, Error> {
-        let parts = self.parts(upload, 0..upload.offset());
-        let tags = parts.try_filter_map(|part| async move {
-            Ok(match keys::parse(part.key()) {
-                Some((_, Role::Written(tag))) => Some(tag),
-                _ => None,
-            })
-        });
-        tags.try_collect().await
-    }
-
-    /// Removes the keys of orphans, at most [`REMOVALS_A_STEP`] of them, and says how many.
-    async fn remove(&self, orphans: &Orphans) -> Result<usize, Error> {
-        if orphans.is_empty() {
-            return Ok(0);
-        }
-        let mut listed = self.all_keys();
-        let mut keys = Vec::new();
-        while let Some(key) = listed.try_next().await? {
-            let is_orphan = matches!(keys::parse(&key), Some((id, Role::Written(tag))) if orphans.contains(&(id, tag)));
-            // A listing is read to its end, whatever more it has.
-            if is_orphan && keys.len() < REMOVALS_A_STEP {
-                keys.push(key);
+    /// Takes out what the record names. Where the time is over before that is known, what is not known is taken out, too,
+    /// and the offset is returned where the next step is to look on.
+    async fn take_out_named(&self, upload: &Upload, suspects: &mut Contents, step: Step) -> Result<Option<u64>, Error> {
+        let (Some(&(first, _)), Some(&(last, _))) = (suspects.segments.first(), suspects.segments.last()) else {
+            self.take_out_named_pages(upload, suspects, step).await?;
+            return Ok(None);
+        };
+        let mut parts = std::pin::pin!(self.parts(upload, first..last.saturating_add(1)));
+        while let Some(part) = parts.try_next().await? {
+            match keys::parse(part.key()) {
+                Some((_, Role::Segment { offset, tag })) => {
+                    suspects.segments.remove(&(offset, tag));
+                    // A step that gets over the first segment gets further.
+                    if offset > first && self.is_over(step) {
+                        suspects.segments.split_off(&(offset, Uuid::nil()));
+                        suspects.pages.clear();
+                        return Ok(Some(offset));
+                    }
+                }
+                Some((_, Role::Page(tag))) => drop(suspects.pages.remove(&tag)),
+                _ => {}
             }
         }
-        let removals = stream::iter(&keys).map(|key| self.blobs.delete(key)).buffer_unordered(REMOVALS_IN_FLIGHT);
-        removals.try_collect::<()>().await?;
-        Ok(keys.len())
+        self.take_out_named_pages(upload, suspects, step).await?;
+        Ok(None)
     }
 
-    /// All keys of both stores.
-    fn all_keys(&self) -> Keys {
-        match self.blobs_apart {
-            true => self.records.keys().chain(self.blobs.keys()).boxed_local(),
-            false => self.records.keys(),
+    /// Nothing but a walk through the whole list tells whether it has a page. Where the time is over before its end, pages
+    /// are left alone: they are small, and go with their upload at the latest.
+    async fn take_out_named_pages(&self, upload: &Upload, suspects: &mut Contents, step: Step) -> Result<(), Error> {
+        if suspects.pages.is_empty() {
+            return Ok(());
         }
+        let mut parts = std::pin::pin!(self.parts(upload, 0..upload.offset()));
+        while let Some(part) = parts.try_next().await? {
+            if let Part::Page(key) = &part {
+                if let Some((_, Role::Page(tag))) = keys::parse(key) {
+                    suspects.pages.remove(&tag);
+                }
+                if self.is_over(step) {
+                    suspects.pages.clear();
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes contents, as many as there is time for.
+    async fn remove(&self, id: Uuid, contents: Contents, step: Step) -> Result<Done, Error> {
+        let segments = contents.segments.into_iter().map(|(offset, tag)| (offset, keys::data(id, offset, tag)));
+        let pages = contents.pages.into_iter().map(|tag| (u64::MAX, keys::page(id, tag)));
+        let orphans: Vec<(u64, String)> = segments.chain(pages).collect();
+        let mut done = Done::default();
+        for batch in orphans.chunks(REMOVALS_AT_ONCE) {
+            if done.orphans > 0 && self.is_over(step) {
+                done.stopped_at = batch.first().map(|(offset, _)| *offset);
+                break;
+            }
+            let removals = stream::iter(batch).map(|(_, key)| self.blobs.delete(key));
+            removals.buffer_unordered(REMOVALS_IN_FLIGHT).try_collect::<()>().await?;
+            done.orphans += batch.len();
+        }
+        Ok(done)
     }
 }

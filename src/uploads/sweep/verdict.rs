@@ -1,16 +1,16 @@
 //! What a sweep makes of one upload: a decision by what was found alone, without a look into the store.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use super::super::record::Upload;
+use super::window::Contents;
 
 /// The age at which what no record names is an orphan.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(24);
-/// How long after it expired an upload is left alone: longer than a completion takes that began right before.
-const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_secs(60);
+/// How long after it expired an upload is left alone. A completion may become final 40 s after the expiry, by its own
+/// clock. Clocks may be 60 s apart, the write of the record may take 60 s, and a read may be 60 s old.
+const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the listed keys tell of an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub(super) struct Found {
     pub(super) open: bool,
     pub(super) complete: bool,
     pub(super) deleted: bool,
-    /// The tags of its segments and pages.
-    pub(super) tags: BTreeSet<Uuid>,
+    /// Its segments and pages, as far as the step holds them.
+    pub(super) contents: Contents,
     /// Its key on a list, and when it was put there.
     pub(super) listing: Option<(String, Timestamp)>,
 }
@@ -27,19 +27,22 @@ pub(super) struct Found {
 /// What is to be done with an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
+    /// The listing and the record that was found do not go together. The record may be in another store, it may have
+    /// gone meanwhile, or the read was stale: all is left alone.
+    Unclear,
     /// It was deleted. Its contents are orphans; what is left of its records goes once the mark is old.
     Deleted,
     /// No record was committed. Old contents are orphans, and an old entry on a list goes; recent ones may still be
     /// committed.
-    Uncommitted { orphans: BTreeSet<Uuid>, listing: Option<String> },
+    Uncommitted { orphans: Contents, listing: Option<String> },
     /// It lost its contents in an earlier sweep. What is left of them are orphans.
     Purged,
     /// It has expired, and is to be deleted or purged.
     Expired,
     /// It stays.
     Kept {
-        /// Tags that are old enough to be orphans, unless a record names them.
-        suspects: BTreeSet<Uuid>,
+        /// What is old enough to be an orphan, unless a record names it.
+        suspects: Contents,
         /// Whether the record that it had while it was open serves nobody any more.
         drops_open_record: bool,
     },
@@ -67,16 +70,27 @@ impl Ages {
         drawn_at.is_some_and(|drawn_at| self.is_old(drawn_at))
     }
 
-    fn old_tags(&self, found: &Found) -> BTreeSet<Uuid> {
-        found.tags.iter().copied().filter(|tag| self.is_old_tag(*tag)).collect()
+    fn old_contents(&self, found: &Found) -> Contents {
+        let Contents { segments, pages } = &found.contents;
+        Contents {
+            segments: segments.iter().copied().filter(|(_, tag)| self.is_old_tag(*tag)).collect(),
+            pages: pages.iter().copied().filter(|tag| self.is_old_tag(*tag)).collect(),
+        }
     }
 }
 
 /// Decides on an upload by its keys and its record, where it has one that counts.
 pub(super) fn verdict(found: &Found, upload: Option<&Upload>, ages: Ages) -> Verdict {
     let Some(upload) = upload else {
-        return if found.deleted { Verdict::Deleted } else { uncommitted(found, ages) };
+        return match found {
+            Found { deleted: true, .. } => Verdict::Deleted,
+            Found { open: true, .. } | Found { complete: true, .. } => Verdict::Unclear,
+            _ => uncommitted(found, ages),
+        };
     };
+    if found.deleted || found.complete && !upload.is_complete() {
+        return Verdict::Unclear;
+    }
     if upload.is_purged() {
         return Verdict::Purged;
     }
@@ -84,14 +98,14 @@ pub(super) fn verdict(found: &Found, upload: Option<&Upload>, ages: Ages) -> Ver
         return Verdict::Expired;
     }
     Verdict::Kept {
-        suspects: ages.old_tags(found),
+        suspects: ages.old_contents(found),
         drops_open_record: found.open && upload.completed_at.is_some_and(|completed_at| ages.is_old(completed_at)),
     }
 }
 
 fn uncommitted(found: &Found, ages: Ages) -> Verdict {
     let old_listing = found.listing.as_ref().filter(|(_, created_at)| ages.is_old(*created_at));
-    Verdict::Uncommitted { orphans: ages.old_tags(found), listing: old_listing.map(|(key, _)| key.clone()) }
+    Verdict::Uncommitted { orphans: ages.old_contents(found), listing: old_listing.map(|(key, _)| key.clone()) }
 }
 
 #[cfg(test)]
@@ -117,11 +131,13 @@ mod tests {
     }
 
     fn found(ages: &[i64]) -> Found {
-        Found { tags: ages.iter().map(|age| tag(hours(*age))).collect(), ..Found::default() }
+        Found { contents: contents(ages), ..Found::default() }
     }
 
-    fn tags(ages: &[i64]) -> BTreeSet<Uuid> {
-        found(ages).tags
+    /// A segment and a page of each of these ages in hours.
+    fn contents(ages: &[i64]) -> Contents {
+        let tags = || ages.iter().map(|age| tag(hours(*age)));
+        Contents { segments: tags().map(|tag| (0, tag)).collect(), pages: tags().collect() }
     }
 
     fn upload(age: SignedDuration) -> Upload {
@@ -146,22 +162,25 @@ mod tests {
     }
 
     fn kept(suspects: &[i64], drops_open_record: bool) -> Verdict {
-        Verdict::Kept { suspects: tags(suspects), drops_open_record }
+        Verdict::Kept { suspects: contents(suspects), drops_open_record }
     }
 
     #[test]
     fn without_a_record() {
         let entry = |age| Found { listing: Some(("list/k".to_owned(), ago(hours(age)))), ..found(&[1, 30]) };
-        let uncommitted =
-            |listing: Option<&str>| Verdict::Uncommitted { orphans: tags(&[30]), listing: listing.map(str::to_owned) };
+        let uncommitted = |listing: Option<&str>| Verdict::Uncommitted {
+            orphans: contents(&[30]),
+            listing: listing.map(str::to_owned),
+        };
         let rows = [
             (found(&[1, 30]), uncommitted(None)),
             (entry(23), uncommitted(None)),
             (entry(25), uncommitted(Some("list/k"))),
             // A mark wins, however old the rest is.
             (Found { deleted: true, ..entry(25) }, Verdict::Deleted),
-            // The listing saw a record that is gone by now: the same as none.
-            (Found { open: true, ..found(&[1, 30]) }, uncommitted(None)),
+            // The listing saw a record, and none is found.
+            (Found { open: true, ..found(&[1, 30]) }, Verdict::Unclear),
+            (Found { complete: true, ..found(&[1, 30]) }, Verdict::Unclear),
         ];
         for (found, expected) in rows {
             assert_eq!(verdict(&found, None, AGES), expected, "{found:?}");
@@ -169,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn an_open_upload_expires_a_minute_late() {
-        let margin = SignedDuration::from_secs(60);
+    fn an_open_upload_expires_five_minutes_late() {
+        let margin = SignedDuration::from_mins(5);
         let rows = [
             (hours(1), kept(&[30], false)),
             (hours(48), kept(&[30], false)),
@@ -198,6 +217,14 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_go_together_is_left_alone() {
+        let stale = Found { open: true, complete: true, ..found(&[1, 30]) };
+        assert_eq!(verdict(&stale, Some(&upload(hours(1000))), AGES), Verdict::Unclear);
+        let marked = Found { open: true, deleted: true, ..found(&[1, 30]) };
+        assert_eq!(verdict(&marked, Some(&upload(hours(1000))), AGES), Verdict::Unclear);
+    }
+
+    #[test]
     fn a_purged_upload_has_no_contents() {
         let mut purged = upload(hours(100));
         purged.purge();
@@ -206,7 +233,9 @@ mod tests {
 
     #[test]
     fn a_tag_without_a_time_is_never_old() {
-        let found = Found { tags: BTreeSet::from([Uuid::from_u128(5), tag(hours(25))]), ..Found::default() };
-        assert_eq!(AGES.old_tags(&found), tags(&[25]));
+        let mut found = found(&[25]);
+        found.contents.pages.insert(Uuid::from_u128(5));
+        found.contents.segments.insert((7, Uuid::from_u128(5)));
+        assert_eq!(AGES.old_contents(&found), contents(&[25]));
     }
 }

@@ -1,0 +1,124 @@
+//! The keys that one step of a sweep looks at: the first ones after its cursor, a bounded number of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{StreamExt, TryStreamExt};
+use uuid::Uuid;
+
+use super::super::keys::{self, Role};
+use super::super::{Error, Uploads};
+use super::cursor::SweepCursor;
+use super::verdict::Found;
+use crate::store::{Keys, Store};
+
+/// Keys that one step holds, some 3 MB of them: an upload counts as one, and each of its segments and pages as another.
+const KEYS_A_STEP: usize = 20_000;
+
+/// Segments and pages of one upload that were listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// Each segment's offset and tag.
+    pub(super) segments: BTreeSet<(u64, Uuid)>,
+    /// Each page's tag.
+    pub(super) pages: BTreeSet<Uuid>,
+}
+
+impl Contents {
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty() && self.pages.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.segments.len() + self.pages.len()
+    }
+
+    /// Takes out the last of the contents, and returns its place. Pages stand behind all segments.
+    fn pop_last(&mut self) -> Option<u64> {
+        match self.pages.pop_last() {
+            Some(_) => Some(u64::MAX),
+            None => self.segments.pop_last().map(|(offset, _)| offset),
+        }
+    }
+}
+
+/// The first uploads after a cursor, by all keys.
+#[derive(Default)]
+pub(super) struct Window {
+    pub(super) uploads: BTreeMap<Uuid, Found>,
+    /// Where the keys begin that did not fit.
+    pub(super) rest: Option<SweepCursor>,
+    held: usize,
+}
+
+impl Window {
+    fn add(&mut self, key: String, id: Uuid, role: Role) {
+        let is_new = !self.uploads.contains_key(&id);
+        let found = self.uploads.entry(id).or_default();
+        let before = found.contents.len();
+        match role {
+            Role::Open => found.open = true,
+            Role::Complete => found.complete = true,
+            Role::Deleted => found.deleted = true,
+            Role::Segment { offset, tag } => drop(found.contents.segments.insert((offset, tag))),
+            Role::Page(tag) => drop(found.contents.pages.insert(tag)),
+            Role::Listed(cursor) => found.listing = Some((key, cursor.created_at())),
+        }
+        self.held += found.contents.len() - before + usize::from(is_new);
+        while self.held > KEYS_A_STEP {
+            self.leave_out_last();
+        }
+    }
+
+    /// Makes room: the last key is for a later step.
+    fn leave_out_last(&mut self) {
+        let Some(mut last) = self.uploads.last_entry() else {
+            return;
+        };
+        let id = *last.key();
+        let place = last.get_mut().contents.pop_last();
+        if place.is_none() {
+            last.remove();
+        }
+        self.held -= 1;
+        self.rest = Some(SweepCursor::at(id, place.unwrap_or_default()));
+    }
+
+    fn wants(&self, id: Uuid, role: Role) -> bool {
+        let place = match role {
+            Role::Segment { offset, .. } => offset,
+            Role::Page(_) => u64::MAX,
+            // What an upload's records say is needed for all of its contents.
+            _ => 0,
+        };
+        self.rest.is_none_or(|rest| SweepCursor::at(id, place) < rest)
+    }
+}
+
+impl<S: Store> Uploads<S> {
+    /// Lists all keys once, and keeps the first ones from `from` on.
+    pub(super) async fn look(&self, from: Option<SweepCursor>) -> Result<Window, Error> {
+        let mut window = Window::default();
+        let mut keys = self.all_keys();
+        while let Some(key) = keys.try_next().await? {
+            let Some((id, role)) = keys::parse(&key) else {
+                continue;
+            };
+            let is_done = from.is_some_and(|from| match role {
+                Role::Segment { offset, .. } => from.is_behind_offset(id, offset),
+                _ => from.is_behind(id),
+            });
+            if !is_done && window.wants(id, role) {
+                window.add(key, id, role);
+            }
+        }
+        Ok(window)
+    }
+
+    /// All keys of both stores.
+    fn all_keys(&self) -> Keys {
+        match self.blobs_apart {
+            true => self.records.keys().chain(self.blobs.keys()).boxed_local(),
+            false => self.records.keys(),
+        }
+    }
+}
