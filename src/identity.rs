@@ -1,4 +1,4 @@
-//! Who is asking: nobody in particular, the user of a token, or the user that a trusted proxy names.
+//! Who sends a request: nobody in particular, the user of a token, or the user that a trusted proxy names.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,11 +14,11 @@ const MAX_USER_BYTES: usize = 255;
 
 /// How users are told apart.
 pub enum Auth {
-    /// Not at all: who knows an upload's id may do with it what they want.
+    /// Users are not told apart. Everybody who knows an upload's id may read, continue and delete the upload.
     None,
     /// By a signed token (RFC 7519) in `Authorization: Bearer …`; the user is its `sub`.
     Jwt(Box<TokenRules>),
-    /// By a header that a trusted proxy sets, and proves by a secret that it was the one.
+    /// By a header that a trusted proxy sets. A secret in another header proves that the proxy has set it.
     Header(ProxyRules),
 }
 
@@ -37,24 +37,24 @@ pub struct ProxyRules {
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// Anyone at all, where users aren't told apart.
+    /// Anyone, where users are not told apart.
     Anyone,
-    /// Nobody who has said who they are, where users are told apart.
+    /// A request that names no user, where users are told apart.
     Nobody,
     /// This user.
     User(String),
 }
 
-/// Who is asking says who they are, but not so that it can be believed.
+/// The request names a user, and the proof of it is missing or wrong.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum IdentityError {
-    /// The token is none that counts.
+    /// The token is not valid.
     #[error("The token is not valid: {0}")]
     Token(&'static str),
-    /// A header names a user, and it isn't the trusted proxy's.
+    /// A header names a user, and the trusted proxy has not set it.
     #[error("The request does not come from the trusted proxy: {PROXY_SECRET_HEADER} is missing or wrong")]
     Proxy,
-    /// The user's name can't be one.
+    /// The user's name is empty, too long, or no text.
     #[error("The user's name is not text of 1 to 255 bytes")]
     Name,
 }
@@ -82,7 +82,7 @@ impl Auth {
     /// Who sends a request with these headers.
     ///
     /// # Errors
-    /// Where the request says who sends it, and that can't be believed. A request that says nothing is
+    /// The request names a user, and the proof of it is missing or wrong. A request that names no user is no error: it is
     /// [`Identity::Nobody`]'s.
     pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, IdentityError> {
         match self {

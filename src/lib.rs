@@ -1,6 +1,6 @@
 //! Chunked, resumable, verified file uploads on a key-value store.
 //!
-//! The crate is a Spin component, and the library that the component is a few lines over. Data flows one way:
+//! The crate is a library, and a Spin component that consists of a few lines over the library. Data flows one way:
 //!
 //! - [`protocol`] reads HTTP requests and writes answers: drf-chunked-upload's protocol and the download;
 //! - [`http`] has what every protocol needs of HTTP;

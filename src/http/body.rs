@@ -49,7 +49,7 @@ impl Default for ResponseBody {
 
 /// The encoding of a request's content, if it has one.
 ///
-/// Nothing here decodes any: a short body may decode to a long one, and it is the client's own bytes that count.
+/// The service decodes none. A short body may decode to a long one, and the client's own bytes count.
 pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim().to_owned();
     (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)

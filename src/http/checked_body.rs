@@ -1,4 +1,4 @@
-//! A request's body as it may be: no longer than the limit, and with the digest that its headers say.
+//! A request's body, checked: it is no longer than the limit, and it has the digest that its headers say.
 
 use bytes::Bytes;
 use futures::stream::StreamExt;
@@ -9,9 +9,9 @@ use super::body::{BodyError, RequestBody};
 use super::digest::{self, Digest};
 use super::failure::Failure;
 
-/// A body that is looked at while it is read.
+/// A body that is checked while it is read.
 ///
-/// A parser reads it frame by frame and may stop before its end; [`finish`](Self::finish) reads the rest.
+/// A parser reads it frame by frame, and may stop before its end. [`finish`](Self::finish) reads the rest.
 pub(crate) struct CheckedBody {
     body: RequestBody,
     received: u64,
@@ -29,7 +29,8 @@ impl CheckedBody {
         if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
             return Err(BodyError::TooLong(limit).into());
         }
-        // A digest that can't be read is told when the body has been: who is still sending may not listen.
+        // The client is told of a digest that can't be read after its body: a client that is still sending may not read the
+        // answer.
         let digests = digest::from_headers(headers);
         Ok(Self { body, received: 0, limit, digests })
     }

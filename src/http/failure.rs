@@ -1,5 +1,5 @@
-//! Why a request was not done, in no protocol's words: a status, a stable code, headers, and a sentence for whoever has
-//! no better one.
+//! Why a request was not done, in no protocol's words: a status, a stable code, headers, and a sentence. A protocol that
+//! has words of its own uses those instead of the sentence.
 
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -38,10 +38,10 @@ pub(crate) enum Failure {
     /// The view's own answer: a status from 400 to 499.
     #[error("refused with {status}: {body}")]
     Refused { status: StatusCode, body: Value },
-    /// What decides on a request has failed, and may work again later.
+    /// The view or the hook has failed. It may work again later.
     #[error("{0}")]
     ViewFailed(String),
-    /// The view has answered what is no refusal.
+    /// The view refused with a status that is no refusal.
     #[error("the view refused with the status {0}, which is no refusal")]
     ViewStatus(StatusCode),
     #[error(transparent)]

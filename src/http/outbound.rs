@@ -44,7 +44,7 @@ pub trait Outbound {
     /// Sends a request, whose URI is absolute, and waits for the answer. Redirects are answers like others.
     ///
     /// # Errors
-    /// Where no answer comes, not in time, or too much of it.
+    /// No answer came, it came too late, or it is too long.
     fn send(
         &self,
         request: Request<Bytes>,

@@ -10,7 +10,7 @@ use crate::uploads::ListCursor;
 /// The path of the list of uploads.
 pub(crate) const UPLOADS: &str = "uploads";
 
-/// What can't stand for itself in a path (RFC 3986, 3.3): all but `pchar` and the slash, and the percent sign.
+/// The characters that a path must escape (RFC 3986, 3.3): all but `pchar` and the slash. The percent sign is one of them.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -87,7 +87,7 @@ pub(crate) fn parse_id(text: &str) -> Option<Uuid> {
     (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok())?
 }
 
-/// The path that a file is asked for under, decoded, and the id that its last part begins with.
+/// The decoded path of a file, and the id that the path's last part begins with.
 pub(crate) fn parse_file_path(path: &str) -> Option<(String, Uuid)> {
     let path = percent_decode_str(path).decode_utf8().ok()?;
     let name = path.rsplit('/').next()?;

@@ -13,7 +13,7 @@ use crate::store::Store;
 use crate::uploads::{self, Upload, Uploads};
 use crate::view::{CompletionHook, RequestContext, View};
 
-/// One request, and all that it is handled with.
+/// One request, and everything that the protocols need to handle it.
 pub(super) struct Context<S, V> {
     pub(super) settings: Settings,
     pub(super) uploads: Uploads<S>,
@@ -41,7 +41,7 @@ impl<S: Store, V: View> Context<S, V> {
         Some(CompletionHook { settings, outbound: self.outbound.as_deref() })
     }
 
-    /// The upload with this id, if who is asking may know of it.
+    /// The upload with this id, if the request's sender may know of it.
     pub(super) async fn find(&self, id: Uuid) -> Result<Upload, uploads::Error> {
         let upload = self.uploads.find(id).await?;
         if self.may_see(&upload) { Ok(upload) } else { Err(uploads::Error::NotFound) }

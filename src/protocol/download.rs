@@ -78,8 +78,8 @@ impl File {
         })
     }
 
-    /// The bytes that the request asks for; `None` for all. Several ranges at once are answered with all, as RFC 9110,
-    /// 14.2 allows, and so is what isn't a range at all.
+    /// The bytes that the request asks for; `None` for all. A request for several ranges gets all bytes, as RFC 9110, 14.2
+    /// allows. A request whose range can't be read gets all bytes, too.
     fn requested_range(&self, request: &HeaderMap) -> Result<Option<Range<u64>>, Failure> {
         let Some(range) = request.get(RANGE).and_then(|value| value.to_str().ok()) else {
             return Ok(None);
@@ -126,7 +126,7 @@ fn system_time(time: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Sets a header whose value is ASCII by how it was made.
+/// Sets a header. The value is ASCII: the code above makes it so.
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);

@@ -1,7 +1,7 @@
 //! The service over HTTP: which protocol handles a request.
 //!
-//! One folder for each protocol, and a file for each of what stands beside them. What they share of HTTP is in
-//! [`crate::http`].
+//! Each protocol has a folder. Downloads, management and the description have a file each. [`crate::http`] has what they
+//! share of HTTP.
 
 mod context;
 mod download;
@@ -77,7 +77,7 @@ impl<S: Store, V: View> Service<S, V> {
         Self { outbound: Some(Box::new(outbound)), ..self }
     }
 
-    /// Handles a request, whose URI is absolute (or has at least a `Host` header).
+    /// Handles a request. Its URI is absolute, or it has a `Host` header.
     pub async fn handle(self, request: Request<RequestBody>) -> Response<ResponseBody> {
         let origins = self.settings.cors_origins.clone();
         cors::apply(&origins, request, |request| self.handle_allowed(request)).await
@@ -101,7 +101,7 @@ impl<S: Store, V: View> Service<S, V> {
             return manage::delete_expired(&self.settings, &self.uploads, &request).await;
         }
         let identity = match route {
-            // These are for everybody, and least of all for who has yet to learn how to log in.
+            // These are for everybody, also for a client that does not know yet how to log in.
             Route::Welcome | Route::OpenApi => Identity::Nobody,
             _ => self.settings.auth.identify(request.headers())?,
         };

@@ -20,7 +20,7 @@ pub enum SetupError {
     Store(#[from] StoreError),
 }
 
-/// The answer to a request that can't be handled: it names the variable to mend, where that is the reason.
+/// The answer to a request that can't be handled. It names the variable to mend, where a variable is the reason.
 pub fn refuse(method: Method, path: &str, error: SetupError) -> Response<ResponseBody> {
     let failure = match error {
         SetupError::Setting(error) => Failure::Setting(error),

@@ -37,7 +37,7 @@ impl Log for JsonLog {
         fields.add("event", record.args().to_string());
         // A visitor that never fails.
         let _ = record.key_values().visit(&mut fields);
-        // At once: standard error has no buffer here, and each write is a call of the host.
+        // One write, because each write is a call of the host: standard error has no buffer here.
         let line = format!("{}\n", Value::Object(fields.0));
         let _ = io::stderr().write_all(line.as_bytes());
     }

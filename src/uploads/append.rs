@@ -22,17 +22,17 @@ use crate::store::{Store, StoreError};
 const WRITES_IN_FLIGHT: usize = 8;
 
 /// Segments at the end of what is expected that are sent first and hashed afterwards, while the store is busy with them.
-/// Hashed as they come, they would keep the store waiting, and the answer would wait for the store.
+/// If they were hashed as they come, the store would wait for them, and the answer would wait for the store.
 const HASHED_LATER: usize = 4;
 
-/// The most bytes of these segments, since they are held in memory meanwhile, and may be larger than usual.
+/// The most bytes of these segments. They are held in memory meanwhile, and may be larger than usual.
 const BYTES_HASHED_LATER: u64 = 3_500_000;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
 
-/// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end:
-/// dropped without either, it leaves orphans behind, for the sweep to find.
+/// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end. An
+/// append that is dropped without either leaves orphans behind, which the sweep removes.
 pub struct Append<S> {
     pub(super) uploads: Uploads<S>,
     /// The upload as it stands in the store; `None` where it is new.
@@ -124,7 +124,7 @@ impl<S: Store> Append<S> {
         self.sent + self.segment.len() as u64
     }
 
-    /// Says how many bytes are to come: what is known of the end makes the last of them faster. It is no limit.
+    /// Says how many bytes are to come, which makes the last of them faster. It is no limit.
     pub fn expect(&mut self, bytes: u64) {
         self.expected = Some(bytes);
     }
@@ -139,7 +139,7 @@ impl<S: Store> Append<S> {
         self.upload.filename = filename;
     }
 
-    /// Adds bytes. Waits for the store only where as many segments are on their way to it as may be.
+    /// Adds bytes. It waits for the store only while as many segments as allowed are on their way to it.
     ///
     /// # Errors
     /// [`Error::PastTotal`] where the bytes go beyond the upload's total; [`Error::Store`]. The append can only be
@@ -153,7 +153,7 @@ impl<S: Store> Append<S> {
             }
             let (now, later) = bytes.split_at(bytes.len().min(segment_size - self.segment.len()));
             self.segment.extend_from_slice(now);
-            // While they are in the processor's cache, and so that the store may have the segment's own bytes.
+            // The bytes are hashed now, while they are in the processor's cache. The store gets the segment without a copy.
             if !self.hash_later {
                 self.hasher.update(now);
             }
@@ -204,7 +204,7 @@ impl<S: Store> Append<S> {
         self.sent += segment.len() as u64;
         let blobs = self.uploads.blobs.clone();
         let mut write: Write = Box::pin(async move { blobs.set(&key, segment).await });
-        // A future does nothing before it is polled, and among the others this one would wait its turn.
+        // A future does nothing before it is polled. Among the others, this one would wait for its turn.
         match futures::poll!(&mut write) {
             Poll::Ready(written) => written?,
             Poll::Pending => self.writes.push(write),
@@ -239,7 +239,7 @@ impl<S: Store> Append<S> {
         }
     }
 
-    /// Brings everything but the record into the store, and `self.upload` to where the record is to have it.
+    /// Writes everything but the record into the store, and brings `self.upload` to what the record is to say.
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
         if !self.segment.is_empty() {
             self.send_segment().await?;
@@ -251,7 +251,7 @@ impl<S: Store> Append<S> {
         }
         self.upload.checksum = Progress::Running(self.hasher.save());
 
-        // All of it to its end, even if some of it fails: what is discarded then must not be written afterwards.
+        // All of them run to their end, even if one fails: no write may come after the removal of what it wrote.
         let (segments, page, listing, unmoved) = join4(
             drain(&mut self.writes),
             self.uploads.store_page(&self.upload, self.tag, page),
@@ -302,8 +302,8 @@ impl<S: Store> Uploads<S> {
         Ok(self.blobs.set(&key, chunks::page_to_json(&page)?.into()).await?)
     }
 
-    /// Before the record is written: what is on the list and not there is left out, the other way round it would never be
-    /// seen.
+    /// Puts the upload on its list before the record is written. A list leaves out an entry without a record. A record
+    /// without an entry would never be listed.
     async fn put_on_list(&self, upload: &Upload, listed: bool) -> Result<(), Error> {
         if listed {
             self.records.set(&list::key(upload), Bytes::new()).await?;

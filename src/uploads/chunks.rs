@@ -16,7 +16,7 @@ const FANOUT: usize = 16;
 /// Levels that are enough for any file: a page of the highest stands for 16^16 chunks.
 const MAX_LEVELS: usize = 16;
 
-/// Some bytes of the file in a row: a chunk, or a page's worth of them.
+/// Some bytes of the file in a row: a chunk, or the chunks of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, Uuid)", into = "(u64, Uuid)")]
 pub(super) struct Entry {
@@ -104,8 +104,8 @@ pub(super) fn page_to_json(page: &[Entry]) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(page).map_err(|error| Damage::new("a page can't be written").because(error).into())
 }
 
-/// The page that an entry stands for, as it was stored. That its entries have as many bytes as the entry says also keeps
-/// a page from being its own.
+/// The page that an entry stands for, as it was stored. The page must have as many bytes as the entry says. So a page
+/// can't contain itself.
 pub(super) fn page_from_json(json: &[u8], stands_for: Entry) -> Result<Vec<Entry>, Error> {
     let page: Vec<Entry> =
         serde_json::from_slice(json).map_err(|error| Damage::new("a page can't be read").because(error))?;

@@ -1,6 +1,6 @@
 //! Completing an upload: its checksum is at hand, so no byte is read again.
 //!
-//! A completion has two steps, so that somebody can look at the verified upload before it is final.
+//! A completion has two steps, so that a view or a hook can look at the verified upload before it is final.
 
 use std::ops::Range;
 
@@ -25,8 +25,8 @@ pub enum Expected<'a> {
     Any,
 }
 
-/// An upload whose checksum has been verified, and that is not complete before [`commit`](Self::commit). What is
-/// dropped instead stays as it was, but for new bytes: these need [`discard`](Self::discard).
+/// An upload whose checksum has been verified. It is complete after [`commit`](Self::commit). If this is dropped instead,
+/// the upload stays as it was. New bytes need a [`discard`](Self::discard).
 pub struct Verified<S> {
     uploads: Uploads<S>,
     /// The upload as it stands in the store; `None` where it is new.
@@ -123,8 +123,8 @@ impl<S: Store> Verified<S> {
 
     /// Completes the upload.
     ///
-    /// The upload is looked at again right before: since it was found, somebody may have decided on the completion at
-    /// length, and others may have completed the upload with other bytes.
+    /// The upload is looked at again right before. The hook may have taken its time, and another request may have completed
+    /// the upload with other bytes meanwhile.
     ///
     /// # Errors
     /// [`Error::AlreadyComplete`], [`Error::NotFound`] or [`Error::OffsetMismatch`] where another request was faster;

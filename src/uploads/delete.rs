@@ -11,8 +11,8 @@ use crate::store::Store;
 impl<S: Store> Uploads<S> {
     /// Deletes the upload, complete or not, and all it consists of.
     ///
-    /// The mark that it is deleted comes first and stays, so that a request still under way can't revive it; and from
-    /// then on the upload is gone for everybody, even if removing its parts is cut short: the rest is the sweep's.
+    /// The mark that it is deleted comes first and stays, so that a request under way can't revive the upload. From then on
+    /// the upload is gone for everybody. If the removal of its contents is cut short, the sweep removes the rest.
     ///
     /// # Errors
     /// [`Error::Store`] where the mark can't be written: the upload is as it was, or gone.
@@ -32,7 +32,7 @@ impl<S: Store> Uploads<S> {
         self.remove_records(upload).await
     }
 
-    /// Lets go of the contents of an expired upload, which are the sweep's then, and keeps the record.
+    /// Takes the contents of an expired upload out of its record, and keeps the record. The sweep removes the contents.
     pub(super) async fn purge(&self, mut upload: Upload) -> Result<(), Error> {
         upload.purge();
         self.records.set(&keys::open(upload.id), upload.to_json()?.into()).await?;

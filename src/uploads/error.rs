@@ -77,7 +77,7 @@ impl Damage {
         Self { what: what.into(), source: None }
     }
 
-    /// A complete upload's checksum is no hex.
+    /// The checksum of a complete upload is not hex.
     pub(crate) fn of_checksum(id: Uuid) -> Self {
         Self::new(format!("the checksum of {} can't be read", short_id(id)))
     }

@@ -1,8 +1,8 @@
 //! Listing uploads, oldest first.
 //!
-//! A store lists its keys in no order and without a prefix, so an upload that is to be listed has a key of its own that
-//! says whose it is and when it was created. A listing goes through all keys once and holds no more of them than it
-//! is asked for, or one of every upload of the owner's where it is asked for all.
+//! A store lists its keys in no order and without a prefix. So an upload that is to be listed has a key of its own, which
+//! says whose the upload is and when it was created. A listing goes through all keys once. It holds as many cursors as the
+//! caller asks for, or one for each of the owner's uploads where the caller asks for all.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -26,7 +26,7 @@ const PREFIX: &str = "list/";
 /// Whose uploads to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner<'a> {
-    /// Everyone's, also those that nobody is said to have made.
+    /// Everyone's, also those without a user.
     Anyone,
     /// This user's.
     User(&'a str),
@@ -107,8 +107,8 @@ impl Owner<'_> {
 }
 
 impl<S: Store> Uploads<S> {
-    /// Where the owner's uploads after a cursor stand, oldest first, at most `limit` of them. An upload may be gone by
-    /// the time it is looked up.
+    /// The cursors of the owner's uploads after a cursor, oldest first, at most `limit` of them. An upload may be gone when
+    /// it is looked up.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -153,7 +153,7 @@ impl<S: Store> Uploads<S> {
     }
 }
 
-/// Says that a damaged record is left alone.
+/// Logs that a damaged record is left alone.
 pub(super) fn log_skipped(id: Uuid, damage: &Damage) {
     log::error!(upload:% = short_id(id), error:% = error_chain(damage); "record_skipped");
 }

@@ -155,7 +155,7 @@ impl Upload {
         }
     }
 
-    /// What no record written here says, and the rest of this crate doesn't reckon with.
+    /// A fault that no record of this service has. The rest of this crate relies on that.
     fn fault(&self, id: Uuid) -> Option<&'static str> {
         let is_done = matches!(self.checksum, Progress::Done(_));
         if self.id != id {
@@ -177,7 +177,7 @@ impl<S: Store> Uploads<S> {
     /// Begins an upload: nothing is stored before the first commit of the append.
     ///
     /// # Errors
-    /// None that a caller causes; [`Error::Damaged`] stands for a fault in this crate.
+    /// [`Error::Damaged`], which is a fault of this crate. A caller can cause no error.
     pub fn create(&self, new: NewUpload) -> Result<Append<S>, Error> {
         let listed = new.listed;
         let mut append = Append::begin(self, Upload::new(new, self.began_at), None)?;

@@ -44,7 +44,7 @@ impl Completion<'_> {
     /// answer has no body.
     ///
     /// # Errors
-    /// The called one's refusal, or [`Refusal::Failed`].
+    /// The refusal that the URL answered, or [`Refusal::Failed`].
     pub async fn call_url(&self) -> Result<Option<Response<Bytes>>, Refusal> {
         match &self.hook {
             Some(hook) => hook.call(self.upload, self.answer, &self.idempotency_key()).await,

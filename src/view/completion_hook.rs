@@ -15,7 +15,7 @@ use crate::http::{Limits, Outbound};
 use crate::settings::HookSettings;
 use crate::uploads::Upload;
 
-/// The most bytes of the called one's answer.
+/// The most bytes of the URL's answer.
 const ANSWER_BYTES: usize = 1 << 20;
 /// The header that is equal in all calls for one completion (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -81,7 +81,7 @@ fn read_answer(response: Response<Bytes>) -> Result<Option<Response<Bytes>>, Ref
     Ok(Some(json_response(status, body)))
 }
 
-/// The called one's status and body; its headers are between it and this service.
+/// The status and the body that the URL answered. Its headers are for this service alone.
 fn json_response(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

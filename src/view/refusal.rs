@@ -9,7 +9,7 @@ use crate::http::failure::Failure;
 /// Why a view doesn't let a request change an upload.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum Refusal {
-    /// The request is at fault: the answer has this status and body.
+    /// The request is at fault. The answer has this status and body.
     #[error("refused with {status}: {body}")]
     Request {
         /// A status from 400 to 499; any other is answered as a 500.
@@ -17,8 +17,8 @@ pub enum Refusal {
         /// The answer, in JSON.
         body: Value,
     },
-    /// Something that the view needs has failed. The answer is a 502, the client may try again, and the reason is for
-    /// the log alone.
+    /// Something that the view needs has failed. The answer is a 502, and the client may try again. The reason is for the
+    /// log alone.
     #[error("{0}")]
     Failed(String),
 }

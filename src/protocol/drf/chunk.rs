@@ -1,7 +1,7 @@
 //! A chunk: `PUT` of the list of uploads creates an upload with it, `PUT` of an upload appends it.
 //!
-//! The peer checks the chunk before it looks at the upload. Here the bytes are on their way into the store while they
-//! come, so both have been looked at by the time the chunk is whole; the answer follows the peer's order all the same.
+//! The peer checks the chunk before it looks at the upload. This service stores the bytes while they come, so it has
+//! looked at both when the chunk is whole. The answer follows the peer's order all the same.
 
 use uuid::Uuid;
 
@@ -55,7 +55,7 @@ pub(super) async fn append_chunk<S: Store, V: View>(
     commit(context, &form, append).await
 }
 
-/// Reads past a chunk whose range has a fault. A chunk that isn't there comes first in the peer's order.
+/// Reads a chunk whose range has a fault, and stores nothing. In the peer's order, a missing chunk is the first fault.
 async fn refuse_chunk<S: Store, V: View>(context: &Context<S, V>, body: RequestBody, fault: Error) -> Error {
     match read_form(context, body, true, &mut Ignored).await {
         Ok(form) if form.file.is_none() => Error::NoFile,
@@ -119,8 +119,9 @@ pub(super) fn new_upload<S: Store, V: View>(context: &Context<S, V>, total: Opti
     Ok(context.uploads.create(new)?)
 }
 
-/// Reads the chunk's form, the bytes into `append` where there is one, and returns the append if all is well.
-/// The first fault in the peer's order wins: no file part, the length, and only then the upload's own.
+/// Reads the chunk's form, and its bytes into `append` where there is one. Returns the append if all is well.
+///
+/// The first fault in the peer's order wins: a missing file part, a wrong length, and then the upload's own faults.
 async fn receive<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
@@ -148,10 +149,10 @@ fn check_received(form: Form, range: &ContentRange) -> Result<Form, Error> {
     Ok(form)
 }
 
-/// Where a chunk's bytes go: into the upload, unless there is a reason against it, up to the length that is wanted.
+/// Takes a chunk's bytes into the upload, up to the length that is wanted, or remembers why the upload can't take them.
 pub(super) struct AppendSink<S> {
     append: Result<Append<S>, Error>,
-    /// How many bytes are wanted; what comes beyond is counted by the form, and refused in the end.
+    /// How many bytes are wanted. The form counts the bytes beyond that, and the request is refused in the end.
     limit: u64,
 }
 

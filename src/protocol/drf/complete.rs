@@ -81,7 +81,7 @@ async fn finish<S: Store, V: View>(
     }
 }
 
-/// Checks what comes before the user, in the peer's order.
+/// Makes the checks that the peer makes before it looks at the user.
 fn check_whole_file(form: Form, limit: Option<u64>) -> Result<Form, Error> {
     let len = form.file.as_ref().ok_or(Error::NoFile)?.len;
     match limit {
@@ -90,7 +90,7 @@ fn check_whole_file(form: Form, limit: Option<u64>) -> Result<Form, Error> {
     }
 }
 
-/// Names the file and has the view look at it; returns its checksum and path.
+/// Names the file and asks the view. Returns the file's expected checksum and its path.
 async fn name_and_validate<'a, S: Store, V: View>(
     context: &Context<S, V>,
     form: &'a Form,
@@ -102,7 +102,7 @@ async fn name_and_validate<'a, S: Store, V: View>(
     Ok((expected, context.complete_file_path(append.upload())))
 }
 
-/// Has the view look at an upload that may be completed: what the service itself refuses isn't its business.
+/// Asks the view about an upload that may be completed. The view does not see an upload that the service itself refuses.
 async fn validate_open<S: Store, V: View>(context: &Context<S, V>, upload: &Upload, form: &Form) -> Result<(), Error> {
     if upload.is_complete() {
         return Err(uploads::Error::AlreadyComplete.into());

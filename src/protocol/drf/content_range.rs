@@ -1,8 +1,7 @@
 //! The `Content-Range` of a chunk.
 //!
-//! Read here rather than by a crate because it is the protocol's own: the peer takes more than RFC 9110 does (a last
-//! byte before the first, which it reports as a chunk of the wrong length), and less (no `bytes */30`), and each of
-//! these has its own answer.
+//! This module reads the header itself, because the peer's rules are not those of RFC 9110. The peer takes a last byte
+//! before the first, and reports it as a chunk of the wrong length. It takes no `bytes */30`. Each case has its own answer.
 
 use http::HeaderMap;
 use http::header::CONTENT_RANGE;

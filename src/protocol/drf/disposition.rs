@@ -1,7 +1,7 @@
 //! The parameters of a `Content-Disposition`: of a form's part (RFC 7578, 4.2), or of a raw chunk (RFC 6266).
 //!
-//! Read here rather than by a crate, as the peer reads it: a name's bytes are UTF-8 without any encoding, as browsers send
-//! them, and quotes may be escaped by a backslash. The crates at hand refuse either the one or the other.
+//! This module reads the header itself, and as the peer does. A name's bytes are UTF-8 without any encoding, as browsers
+//! send them. Quotes may be escaped by a backslash. Each crate that reads this header refuses one of the two.
 
 use percent_encoding::percent_decode_str;
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 pub(super) struct Disposition(Vec<(String, String)>);
 
 impl Disposition {
-    /// Reads a header's value; what can't be read is left out.
+    /// Reads a header's value. It leaves out what it can't read.
     pub(super) fn parse(header: &[u8]) -> Self {
         let text = String::from_utf8_lossy(header);
         let (_type, mut rest) = text.split_once(';').unwrap_or((&text, ""));

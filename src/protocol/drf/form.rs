@@ -1,4 +1,4 @@
-//! A request's form: its fields, and its file's bytes streamed to where they are to go.
+//! A request's form: its fields, and its file's bytes, which go to a sink while they come.
 //!
 //! Bodies are read frame by frame; nothing holds a file in memory.
 
@@ -17,13 +17,13 @@ use crate::view::Fields;
 
 /// The most bytes that all fields together may have, names included: they are held in memory.
 const FIELDS_LIMIT: usize = 64 * 1024;
-/// What a field counts beyond its bytes, so that many empty ones come to the limit too.
+/// What a field counts beyond its bytes, so that many empty fields reach the limit, too.
 const FIELD_OVERHEAD: usize = 32;
 
 /// Takes the bytes of a form's file.
 pub(super) trait FileSink {
-    /// Takes the next bytes. What goes wrong is for the sink to remember: the form is read to its end all the same,
-    /// since a fault further on may be the one to report.
+    /// Takes the next bytes. The sink remembers its failure: the form is read to its end all the same, because a fault
+    /// further on may be the one to report.
     async fn write(&mut self, bytes: &[u8]);
 }
 

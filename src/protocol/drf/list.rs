@@ -121,7 +121,7 @@ async fn page<S: Store, V: View>(
         if is_last {
             return Ok((page, None));
         }
-        // What was left out needs not be looked at again.
+        // The next look begins behind the uploads that were left out.
         after = cursors.last().copied().max(after);
     }
 }

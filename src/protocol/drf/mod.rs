@@ -80,7 +80,7 @@ fn upload_response<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) 
     response::json(StatusCode::OK, &describe(context, upload))
 }
 
-/// An upload as the peer's serializer has it, and `expires`, which older versions of it have.
+/// An upload as the peer's serializer has it. `expires` is a field of older versions of the peer.
 fn describe<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Map<String, Value> {
     let file = (!upload.is_purged()).then(|| context.urls.file(&upload.path));
     let fields = [
@@ -110,7 +110,7 @@ async fn read_form<S: Store, V: View>(
     let headers = &context.request.headers;
     let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes)?;
     if let Some(encoding) = content_encoding(headers) {
-        // Read to its end: who is still sending may not listen.
+        // The body is read to its end first. A client that is still sending may not read the answer.
         body.finish().await?;
         return Err(Failure::ContentEncoding(encoding).into());
     }

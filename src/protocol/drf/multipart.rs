@@ -1,8 +1,8 @@
 //! The parts of a multipart body (RFC 2046, 5.1; RFC 7578), one after the other, as they come.
 //!
-//! Read here rather than by a crate, since a file's bytes go to the store while they come: multer takes all that it can
-//! get of a body before it hands out any of it, and waits for more where it need not. This parser holds one frame of the
-//! body, or a part's head. Each byte is searched for the delimiter once, and handed out without a copy.
+//! This module is a parser of its own, because a file's bytes go to the store while they come. The crate multer reads as
+//! much of a body as it can get before it hands out any of it, and it waits for more where it need not. This parser holds
+//! one frame of the body, or a part's head. It searches each byte for the delimiter once, and copies none.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::{self, Finder};
@@ -48,7 +48,7 @@ impl<'b> FormParts<'b> {
         Ok(Self { body, delimiter, buffer: Bytes::from_static(b"\r\n"), in_contents: true })
     }
 
-    /// The next part; what was left of the one before is skipped. `None` after the last one.
+    /// The next part; `None` after the last one. It skips what is left of the part before.
     pub(super) async fn next(&mut self) -> Result<Option<PartHead>, Error> {
         while self.chunk().await?.is_some() {}
         self.fill(2).await?;

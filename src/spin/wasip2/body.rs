@@ -65,7 +65,7 @@ pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam
         let bytes = match frame {
             Ok(bytes) => bytes,
             Err(error) => {
-                // The client sees a body shorter than its length; why, only the log can say.
+                // The client sees a body shorter than its length. Only the log can say why.
                 log::error!(error:% = error_chain(&error); "download_failed");
                 return;
             }

@@ -43,7 +43,7 @@ impl http_body::Body for Body {
         };
         frame.map(|frame| {
             frame.map(|bytes| {
-                // The client sees a body that is cut off; why, only the log can say.
+                // The client sees a body that is cut off. Only the log can say why.
                 bytes.map(Frame::data).inspect_err(|error| log::error!(error:% = error_chain(error); "download_failed"))
             })
         })

@@ -4,8 +4,8 @@
 //! lasts, and any other operation waits for that lock on the very thread that would read on in the listing: both then
 //! wait for ever, and the server with them (Spin 4.1). Operations of other instances merely wait for the listing's end.
 //!
-//! So this is the one thing that requests of an instance share, and it belongs to none of them. Who has to wait looks
-//! again each millisecond: a task can't be woken by another one without wit-bindgen's `inter-task-wakeup`, whose
+//! So this is the one thing that requests of an instance share, and it belongs to none of them. A request that has to wait
+//! looks again each millisecond: a task can't be woken by another one without wit-bindgen's `inter-task-wakeup`, whose
 //! components trap on wasmtime 48 ("waitable cannot be used synchronously while added to a waitable set").
 
 use std::cell::RefCell;

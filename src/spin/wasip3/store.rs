@@ -1,7 +1,7 @@
 //! Spin's key-value stores behind the port.
 //!
-//! By the SDK's bindings rather than its own type over them: that would copy each value once more, and keep both copies in
-//! memory until the store has answered.
+//! This module uses the SDK's bindings. The SDK's own type over them would copy each value once more, and keep both copies
+//! in memory until the store has answered.
 
 use std::rc::Rc;
 

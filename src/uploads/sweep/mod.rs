@@ -192,8 +192,8 @@ impl<S: Store> Uploads<S> {
         Ok(true)
     }
 
-    /// Removes what is left of a deleted upload's records when no request can be under way that the mark must stop. The
-    /// mark itself goes one sweep later: who has read a record right before it went must not find the mark gone.
+    /// Removes what is left of a deleted upload's records, once no request can be under way that the mark must stop. The
+    /// mark itself goes one sweep later. A request that has read a record right before its removal must find the mark.
     async fn forget_deleted(&self, id: Uuid, has_records: bool) -> Result<(), Error> {
         let mark = self.records.get(&keys::deleted(id)).await?.unwrap_or_default();
         let deleted_at = std::str::from_utf8(&mark).ok().and_then(|text| text.parse().ok());
@@ -231,8 +231,8 @@ impl<S: Store> Uploads<S> {
         Ok(Done { stopped_at: done.stopped_at.into_iter().chain(stopped_at).min(), ..done })
     }
 
-    /// Takes out what the record names. Where the time is over before that is known, what is not known is taken out, too,
-    /// and the offset is returned where the next step is to look on.
+    /// Takes out what the record names. If the time is over before the end, it takes out the rest, too, and returns the
+    /// offset at which the next step goes on.
     async fn take_out_named(&self, upload: &Upload, suspects: &mut Contents, step: Step) -> Result<Option<u64>, Error> {
         let (Some(&(first, _)), Some(&(last, _))) = (suspects.segments.first(), suspects.segments.last()) else {
             self.take_out_named_pages(upload, suspects, step).await?;
@@ -258,8 +258,8 @@ impl<S: Store> Uploads<S> {
         Ok(None)
     }
 
-    /// Nothing but a walk through the whole list tells whether it has a page. Where the time is over before its end, pages
-    /// are left alone: they are small, and go with their upload at the latest.
+    /// Only a walk through the whole list tells whether a page is on it. If the time is over before the end of the walk, the
+    /// pages are left alone. They are small, and they go with their upload at the latest.
     async fn take_out_named_pages(&self, upload: &Upload, suspects: &mut Contents, step: Step) -> Result<(), Error> {
         if suspects.pages.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a sweep makes of one upload: a decision by what was found alone, without a look into the store.
+//! What a sweep decides on one upload, by what was found alone and without a look into the store.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;

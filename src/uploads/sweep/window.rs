@@ -11,7 +11,7 @@ use super::cursor::SweepCursor;
 use super::verdict::Found;
 use crate::store::{Keys, Store};
 
-/// Keys that one step holds, some 3 MB of them: an upload counts as one, and each of its segments and pages as another.
+/// The keys that one step holds, which take some 3 MB. An upload counts as one, and so does each of its segments and pages.
 const KEYS_A_STEP: usize = 20_000;
 
 /// Segments and pages of one upload that were listed.
