@@ -81,7 +81,7 @@ async fn complete(store: &WatchedStore, id: Uuid) -> Upload {
 }
 
 async fn read(store: &WatchedStore, upload: &Upload) -> Vec<u8> {
-    request(store).read(upload, 0..upload.offset()).map(|piece| piece.unwrap().to_vec()).concat().await
+    request(store).read(upload, 0..upload.offset()).map(|segment| segment.unwrap().to_vec()).concat().await
 }
 
 /// A step that has time enough.
@@ -169,7 +169,7 @@ fn orphans_go_when_no_request_can_name_them_any_more() {
         slow.commit().await.unwrap();
         complete(&store, upload.id).await;
         pass(SignedDuration::from_secs(1));
-        assert_eq!(sweep(&store, false).await, (0, 17), "seven values of the one that crashed, ten of the other");
+        assert_eq!(sweep(&store, false).await, (0, 17), "seven segments of the one that crashed, ten of the other");
 
         let done = request(&store).find(upload.id).await.unwrap();
         assert!(read(&store, &done).await == file[..600]);

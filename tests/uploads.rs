@@ -63,10 +63,10 @@ async fn complete(store: &WatchedStore, upload: Upload, md5: &str) -> Result<Upl
 }
 
 async fn read(store: &WatchedStore, upload: &Upload, from: usize, to: usize) -> Result<Vec<u8>, Error> {
-    let mut pieces = request(store).read(upload, from as u64..to as u64);
+    let mut segments = request(store).read(upload, from as u64..to as u64);
     let mut bytes = Vec::new();
-    while let Some(piece) = pieces.next().await {
-        bytes.extend_from_slice(&piece?);
+    while let Some(segment) = segments.next().await {
+        bytes.extend_from_slice(&segment?);
     }
     Ok(bytes)
 }
@@ -83,11 +83,11 @@ async fn begun(store: &WatchedStore, file: &[u8]) -> Uuid {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any chunks, in pieces of any size, cut into values of any size, come back byte for byte, in any range.
+    /// Any chunks, in segments of any size, cut into values of any size, come back byte for byte, in any range.
     #[test]
     fn what_goes_in_comes_out(
         lengths in prop::collection::vec(1_usize..400, 1..90),
-        piece in 1_usize..500,
+        frame in 1_usize..500,
         segment_size in 1_u32..300,
         cut in any::<(prop::sample::Index, prop::sample::Index)>(),
     ) {
@@ -98,7 +98,7 @@ proptest! {
             let mut offset = 0;
             for len in lengths {
                 let mut append = begin(&store, id, offset).await.unwrap();
-                for bytes in file[offset..offset + len].chunks(piece) {
+                for bytes in file[offset..offset + len].chunks(frame) {
                     append.write(bytes).await.unwrap();
                 }
                 offset += len;

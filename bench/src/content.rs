@@ -29,7 +29,7 @@ impl Content {
         content
     }
 
-    /// The bytes of a range, in pieces.
+    /// The bytes of a range, in frames.
     pub fn pieces(&self, range: Range<u64>) -> impl Iterator<Item = &[u8]> {
         let mut from = range.start;
         std::iter::from_fn(move || {

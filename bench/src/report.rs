@@ -1,4 +1,4 @@
-//! What came of it: medians, ratios, goals.
+//! The report: medians, ratios, goals.
 
 use std::collections::BTreeMap;
 

@@ -12,7 +12,7 @@ use procfs::process::Process;
 use tempfile::TempDir;
 
 const START_TIMEOUT: Duration = Duration::from_secs(120);
-/// How often to try whether a server answers yet: below what is worth telling apart.
+/// The pause between two looks whether a server answers. Shorter times are not worth telling apart.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
 /// A running server with a data folder of its own. Dropping it kills it.

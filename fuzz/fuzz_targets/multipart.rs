@@ -1,5 +1,5 @@
-//! Any multipart body, in any pieces: what becomes of it doesn't depend on the pieces, what is refused leaves nothing, and
-//! what is taken for the file stands in the body as it is.
+//! Any multipart body, in any frames. The result does not depend on the frames. A refused body leaves nothing behind. What is
+//! taken for the file stands in the body as it is.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 
 const HEADERS: [(&str, &[u8]); 1] = [("content-type", b"multipart/form-data; boundary=x")];
 
-// First, the lengths of up to fifteen pieces, and how many they are; the rest is the body.
+// The first bytes are the number of frames, up to fifteen, and their lengths. The rest is the body.
 fuzz_target!(|input: &[u8]| {
     let Some((count, rest)) = input.split_first() else { return };
     let Some((lengths, body)) = rest.split_at_checked(usize::from(count % 16)) else { return };

@@ -39,7 +39,7 @@ fn begin(world: &World) -> String {
     upload
 }
 
-// First, which key is to have the rest as its value.
+// The first byte says which key gets the rest as its value.
 fuzz_target!(|input: &[u8]| {
     let Some((which, value)) = input.split_first() else { return };
     let (scene, world) = (&*SCENE, World::with(SCENE.values.clone()));

@@ -13,7 +13,7 @@ use spin_chunked_upload::uploads::SystemClock;
 /// The secret of the management requests.
 pub const MANAGE_TOKEN: &str = "of-the-fuzzer";
 
-/// Small, so that a chunk of some bytes has several values.
+/// Small, so that a chunk of some bytes has several segments.
 const SEGMENT_SIZE: &str = "7";
 
 /// A service of one's own.
@@ -48,7 +48,7 @@ impl World {
         pollster::block_on(self.store.set(key, value)).expect("memory takes all");
     }
 
-    /// Sends a request whose body comes in these pieces.
+    /// Sends a request whose body comes in these frames.
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &[u8])], body: Vec<Bytes>) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://localhost{path}"));
         for (name, value) in headers {
@@ -135,7 +135,7 @@ async fn read(body: ResponseBody) -> Option<Vec<u8>> {
     }
 }
 
-/// The bytes in pieces: each is as long as the next of `lengths` says (the last is the rest).
+/// The bytes in frames. Each is as long as the next of `lengths` says; the last one is the rest.
 pub fn pieces(bytes: &[u8], lengths: &[u8]) -> Vec<Bytes> {
     let mut rest = Bytes::copy_from_slice(bytes);
     let mut pieces: Vec<Bytes> =

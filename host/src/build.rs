@@ -10,7 +10,7 @@ use wait_timeout::ChildExt;
 use crate::manifest::{Build, Manifest};
 
 const TARGET: &str = "wasm32-wasip2";
-/// A download of some 25 MB; who waits longer than this has no connection to the server.
+/// The download has some 25 MB. A client that waits longer than this has no connection to the server.
 const TARGET_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Builds the manifest's components, showing the builds' own output.
@@ -72,7 +72,7 @@ fn ensure_target() -> Result<()> {
     Ok(())
 }
 
-/// Asks the compiler in use, since rustup may not be what installed it.
+/// Asks the compiler in use, because rustup may not have installed it.
 fn target_is_installed() -> Result<bool> {
     let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--print", "target-libdir", "--target", TARGET])

@@ -101,7 +101,7 @@ fn run(options: &Options) -> Result<()> {
     let accepting = Builder::new_current_thread().enable_all().build().context(NO_RUNTIME)?;
     let one_thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().context(NO_RUNTIME);
     let serving = (0..threads).map(|_| one_thread()).collect::<Result<Vec<_>>>()?;
-    // The port comes first: who finds it taken should not have to wait for a build to learn it.
+    // The port comes first, so that a port that is taken is reported before a build.
     let listener = accepting.block_on(server::listen(options.listen))?;
     if !options.no_build {
         build::build(&manifest)?;

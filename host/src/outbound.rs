@@ -12,7 +12,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, default_send_request};
 /// The domain under which components have their names.
 const CHAINING_DOMAIN: &str = ".spin.internal";
 
-/// What is left to do when an answer is there.
+/// The rest of the work after an answer has come.
 pub type IoResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
 /// An answer, or why there is none.
 pub type Sent = Result<(Response<WasiBody>, IoResult), Error>;

@@ -1,4 +1,4 @@
-//! Keeps what is written once and for all from filling the memory.
+//! Keeps written data that nobody changes any more from filling the memory.
 //!
 //! Bytes that are on the disk would otherwise stay in the system's page cache until it needs the memory for something else,
 //! a file's whole length of them. Given back early, the same pages take the next bytes.
@@ -17,7 +17,7 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// A file that somebody else writes; what it has by now is left as it is.
+    /// A file that another program writes. Its present content is left as it is.
     ///
     /// Keep it for as long as SQLite has the file: closing any descriptor of a file ends the process's locks on it.
     pub fn open(path: &Path) -> io::Result<Self> {

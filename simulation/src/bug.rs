@@ -5,9 +5,9 @@ use clap::ValueEnum;
 /// What is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Bug {
-    /// A value is acknowledged before it is stored, so a record is committed before its values are.
+    /// A segment is acknowledged before it is stored, so a record is committed before its segments are.
     EarlyCommit,
-    /// A value's key has no tag, so requests overwrite one another's bytes.
+    /// A segment's key has no tag, so requests overwrite one another's segments.
     NoTag,
     /// A completion writes over the open upload's record instead of a key of its own.
     NoFinalRecord,

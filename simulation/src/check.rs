@@ -80,8 +80,8 @@ fn check_acknowledged(id: Uuid, tries: &[Completion], served: &str) -> Checked {
 }
 
 async fn read(client: &Client, upload: &Upload) -> Result<Vec<u8>, Error> {
-    let pieces: Vec<_> = client.request().read(upload, 0..upload.offset()).try_collect().await?;
-    Ok(pieces.concat())
+    let segments: Vec<_> = client.request().read(upload, 0..upload.offset()).try_collect().await?;
+    Ok(segments.concat())
 }
 
 /// Checks that the keys that a last sweep has left are those of complete uploads.

@@ -92,7 +92,7 @@ pub struct Client {
 type Tried = Result<(), Error>;
 
 impl Client {
-    /// Does so many things, one after the other.
+    /// Takes so many actions, one after the other.
     pub async fn run(self, actions: usize) {
         for _ in 0..actions {
             let _ = self.act().await;
@@ -254,8 +254,8 @@ impl Client {
             return Ok(());
         };
         // A cut-off download is noticed by its reader; wrong bytes are not.
-        let pieces: Vec<_> = uploads.read(&upload, 0..upload.offset()).try_collect().await?;
-        let found = hex::encode(Md5::digest(pieces.concat()));
+        let segments: Vec<_> = uploads.read(&upload, 0..upload.offset()).try_collect().await?;
+        let found = hex::encode(Md5::digest(segments.concat()));
         if found != checksum {
             self.ledger.borrow_mut().broken = Some(format!("a download of {id} had other bytes than were verified"));
         }

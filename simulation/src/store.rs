@@ -24,7 +24,7 @@ pub enum Operation {
     Set(String, Bytes),
     Delete(String),
     Keys,
-    /// None of the store's: a request that takes its time, such as one whose body is slow.
+    /// No operation of the store: the request takes its time, for example because its body is slow.
     Pause,
 }
 

@@ -1,4 +1,4 @@
-//! A store that is further away than it is.
+//! A store that answers later, as a store far away does.
 
 use std::time::Duration;
 

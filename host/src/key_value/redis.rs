@@ -1,6 +1,7 @@
 //! Spin's Redis store: a value under its key as it is, whatever the store's label.
 //!
-//! Listing differs from Spin's, whose `KEYS` holds the server up until all keys are listed: here it goes on by `SCAN`.
+//! Listing differs from Spin's. Spin sends `KEYS`, which holds the server up until all keys are listed. This host sends
+//! `SCAN`, page by page.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Spin's own key-value stores: the table `spin_key_value` of a SQLite file, whose column `store` is the label.
 //!
 //! One thread owns the one connection, so that no guest task ever waits inside SQLite. A value is on the disk before its
-//! `set` is acknowledged, as with Spin, whose every `set` is a transaction of its own; here, those that wait at the same
-//! time share one.
+//! `set` is acknowledged, as with Spin. On Spin, each `set` is a transaction of its own. Here, the ones that wait at the
+//! same time share a transaction.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{KeyValue, Store};
 use crate::page_cache::Growing;
 
-/// Requests that may wait for the thread; whoever comes later waits to hand its request over.
+/// Requests that may wait for the thread. A later request waits until there is room.
 const WAITING_REQUESTS: usize = 64;
 /// Bytes of a page of a new file: SQLite's 4096 make 245 pages of a value of a million bytes, each written by itself.
 const PAGE_SIZE: u32 = 32_768;
@@ -122,12 +122,12 @@ impl KeyValue for SqliteStore {
 /// bytes.)
 fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    // For a new file; it says nothing to one that has a table.
+    // This is for a new file. It changes nothing in a file that has a table.
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    // The journal is overwritten rather than removed: the folder's change needn't wait for the disk then, and a commit
-    // is on the disk for good, which the removal of a file is not at once.
+    // The journal is overwritten rather than removed. So the change of the folder need not wait for the disk, and a commit
+    // is on the disk for good. The removal of a file is not on the disk at once.
     connection.pragma_update(None, "journal_mode", "PERSIST")?;
-    // A transaction writes what it has at its end, however much: writing some of it earlier would wait for the disk twice.
+    // A transaction writes everything at its end. Writing some of it earlier would wait for the disk twice.
     connection.pragma_update(None, "cache_spill", false)?;
     connection.execute(
         "CREATE TABLE IF NOT EXISTS spin_key_value (
@@ -138,8 +138,8 @@ fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Serves requests until nobody can send any: those that wait at the same time together, first what reads, then what
-/// writes.
+/// Serves requests until nobody can send any. It serves the ones that wait at the same time together: first the reads, then
+/// the writes.
 fn serve(connection: &Connection, mut file: Option<Growing>, mut requests: mpsc::Receiver<Request>) {
     let mut waiting = Vec::new();
     while requests.blocking_recv_many(&mut waiting, WAITING_REQUESTS) > 0 {
@@ -156,7 +156,7 @@ fn serve(connection: &Connection, mut file: Option<Growing>, mut requests: mpsc:
     }
 }
 
-/// A change of one key, and who waits for it.
+/// A change of one key, and the reply that waits for it.
 struct Write {
     store: Arc<str>,
     key: String,
@@ -180,9 +180,9 @@ fn read(connection: &Connection, request: Request) -> Option<Write> {
     None
 }
 
-/// Makes the changes and acknowledges them when they are on the disk: all by one transaction, so that they wait for the
-/// disk once, or each by itself where that fails, since the fault may be one's own. A lock is nobody's own, and has been
-/// waited for.
+/// Makes the changes, and acknowledges them when they are on the disk. One transaction makes all of them, so that they wait
+/// for the disk once. If that fails, each change is made by itself, because one of them alone may be at fault. A lock is the
+/// fault of none of them, and has been waited for.
 fn write(connection: &Connection, writes: Vec<Write>) {
     let together = if writes.len() > 1 { Some(write_together(connection, &writes)) } else { None };
     let of_all = match together {
