@@ -117,6 +117,32 @@ fn upload(client: &Client, file: &[u8]) -> String {
     client.begin(file, file.len())
 }
 
+/// The path of an absolute URL.
+fn path_of(url: &str) -> String {
+    format!("/{}", url.splitn(4, '/').nth(3).unwrap())
+}
+
+#[test]
+fn the_hook_is_not_told_the_host_that_a_client_names() {
+    let hook = Hook::start();
+    let server = hook.server();
+    let (client, file) = (server.client(), data::bytes(1, 1_000));
+    hook.will_answer("200 OK", "");
+    let path = path_of(&upload(&client, &file));
+    let body = format!("md5={}", data::md5(&file));
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: evil.example\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = client.exchange_raw(request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let calls = hook.take_calls();
+    let [call] = &calls[..] else { panic!("{calls:?}") };
+    assert!(!call.upload.to_string().contains("evil.example"), "{}", call.upload);
+    assert_eq!(call.upload["url"], path);
+}
+
 #[test]
 fn the_hooks_answer_becomes_the_completions() {
     let hook = Hook::start();
@@ -131,10 +157,14 @@ fn the_hooks_answer_becomes_the_completions() {
     let calls = hook.take_calls();
     let [call] = &calls[..] else { panic!("{calls:?}") };
     let mut expected = client.get(&url).expect(200).json();
+    let download = expected["file"].as_str().unwrap().to_owned();
     expected["md5"] = data::md5(&file).into();
+    for field in ["url", "file"] {
+        expected[field] = path_of(expected[field].as_str().unwrap()).into();
+    }
     assert_eq!(call.upload, expected);
     assert_eq!(call.upload["status"], 2);
-    assert!(client.get(expected["file"].as_str().unwrap()).expect(200).body == file);
+    assert!(client.get(&download).expect(200).body == file);
 
     // What was acknowledged never calls again.
     client.complete(&url, &data::md5(&file)).expect(400);

@@ -31,6 +31,8 @@ const PATH: &AsciiSet = &CONTROLS
 /// Makes absolute URLs for the answers to a request.
 pub(crate) struct Urls {
     base: String,
+    /// Whether the base is the operator's `public_url`, and not what the request says.
+    is_public: bool,
 }
 
 impl Urls {
@@ -41,7 +43,14 @@ impl Urls {
             format!("{scheme}://{}", authority(request.uri(), request).unwrap_or_default())
         };
         let base = public_url.map_or_else(of_request, str::to_owned);
-        Self { base }
+        Self { base, is_public: public_url.is_some() }
+    }
+
+    /// URLs for servers behind this one: under `public_url`, or paths without a host. A client chooses the host that its
+    /// request names, so another server must not take it for this service's.
+    pub(crate) fn for_backends(&self) -> Self {
+        let base = if self.is_public { self.base.clone() } else { String::new() };
+        Self { base, is_public: self.is_public }
     }
 
     /// What all URLs begin with, without a slash at the end.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::chunk::{AppendSink, new_upload};
 use super::error::Error;
 use super::form::{Form, Ignored};
-use super::{describe, filename, read_form, upload_response};
+use super::{describe, describe_under, filename, read_form, upload_response};
 use crate::http::{RequestBody, ResponseBody};
 use crate::protocol::Context;
 use crate::store::Store;
@@ -66,6 +66,7 @@ async fn finish<S: Store, V: View>(
     let completion = Completion {
         upload: verified.upload(),
         answer: &describe(context, verified.upload()),
+        told: &describe_under(context, &context.urls.for_backends(), verified.upload()),
         read: &|range| verified.read(range),
         hook: context.hook(),
     };

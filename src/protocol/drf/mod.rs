@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::Context;
 use crate::http::checked_body::CheckedBody;
 use crate::http::failure::{Failure, RequestLine};
+use crate::http::urls::Urls;
 use crate::http::{RequestBody, ResponseBody, content_encoding, response};
 use crate::store::Store;
 use crate::uploads::Upload;
@@ -80,12 +81,17 @@ fn upload_response<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) 
     response::json(StatusCode::OK, &describe(context, upload))
 }
 
-/// An upload as the peer's serializer has it. `expires` is a field of older versions of the peer.
+/// An upload as the answers have it.
 fn describe<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Map<String, Value> {
-    let file = (!upload.is_purged()).then(|| context.urls.file(&upload.path));
+    describe_under(context, &context.urls, upload)
+}
+
+/// An upload as the peer's serializer has it, with these URLs. `expires` is a field of older versions of the peer.
+fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, upload: &Upload) -> Map<String, Value> {
+    let file = (!upload.is_purged()).then(|| urls.file(&upload.path));
     let fields = [
         ("id", Value::from(upload.id.to_string())),
-        ("url", context.urls.upload(upload.id).into()),
+        ("url", urls.upload(upload.id).into()),
         ("file", file.into()),
         ("filename", upload.filename.as_str().into()),
         ("offset", upload.offset().into()),
