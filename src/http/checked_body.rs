@@ -16,22 +16,20 @@ pub(crate) struct CheckedBody {
     body: RequestBody,
     received: u64,
     limit: Option<u64>,
-    digests: Result<Vec<Digest>, &'static str>,
+    digests: Vec<Digest>,
 }
 
 impl CheckedBody {
     /// Prepares to check the body of a request with these headers, against a limit in bytes.
     ///
     /// # Errors
-    /// [`BodyError::TooLong`] where `Content-Length` says so already.
+    /// [`BodyError::TooLong`] where `Content-Length` says so already; [`Failure::UnreadableDigest`].
     pub(crate) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Failure> {
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
             return Err(BodyError::TooLong(limit).into());
         }
-        // The client is told of a digest that can't be read after its body: a client that is still sending may not read the
-        // answer.
-        let digests = digest::from_headers(headers);
+        let digests = digest::from_headers(headers).map_err(Failure::UnreadableDigest)?;
         Ok(Self { body, received: 0, limit, digests })
     }
 
@@ -45,7 +43,7 @@ impl CheckedBody {
         if let Some(limit) = self.limit.filter(|limit| self.received > *limit) {
             return Some(Err(BodyError::TooLong(limit)));
         }
-        for digest in self.digests.iter_mut().flatten() {
+        for digest in &mut self.digests {
             digest.update(bytes);
         }
         Some(frame)
@@ -54,12 +52,11 @@ impl CheckedBody {
     /// Reads what is left of the body, and checks the digests.
     ///
     /// # Errors
-    /// [`Failure::DigestMismatch`]; [`Failure::UnreadableDigest`]; [`Failure::Body`].
+    /// [`Failure::DigestMismatch`]; [`Failure::Body`].
     pub(crate) async fn finish(mut self) -> Result<(), Failure> {
         while let Some(frame) = self.next().await {
             frame?;
         }
-        let digests = self.digests.as_ref().map_err(|header| Failure::UnreadableDigest(header))?;
-        digests.iter().try_for_each(Digest::check)
+        self.digests.iter().try_for_each(Digest::check)
     }
 }

@@ -8,6 +8,9 @@ pub(crate) mod checked_body;
 pub(crate) mod cors;
 pub(crate) mod digest;
 pub(crate) mod failure;
+// Only components have a server behind them.
+#[cfg(target_family = "wasm")]
+pub(crate) mod linger;
 mod outbound;
 pub(crate) mod response;
 pub(crate) mod urls;

@@ -28,7 +28,8 @@ use wasip3::{SpinOutbound, read_variable};
 use std::collections::HashMap;
 
 use futures::future::join_all;
-use http::{Request, Response};
+use http::header::EXPECT;
+use http::{HeaderMap, Request, Response};
 
 use crate::http::{RequestBody, ResponseBody};
 use crate::protocol::{Service, SetupError, refuse};
@@ -44,6 +45,15 @@ async fn handle<V: View>(view: V, request: Request<RequestBody>) -> Response<Res
         Ok(service) => service.with_view(view).handle(request).await,
         Err(error) => refuse(request.method().clone(), request.uri().path(), error),
     }
+}
+
+/// Whether a client may send a body that nobody will read.
+///
+/// A client that waits for `100 (Continue)` sends none after a refusal, and reading its body would ask for it (RFC 9110,
+/// 10.1.1).
+fn sends_on(request: &HeaderMap, response: &Response<ResponseBody>) -> bool {
+    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+    is_refusal && !request.contains_key(EXPECT)
 }
 
 async fn service() -> Result<Service<SpinStore>, SetupError> {

@@ -1,14 +1,15 @@
 //! A chunk: `PUT` of the list of uploads creates an upload with it, `PUT` of an upload appends it.
 //!
-//! The peer checks the chunk before it looks at the upload. This service stores the bytes while they come, so it has
-//! looked at both when the chunk is whole. The answer follows the peer's order all the same.
+//! What the head of the request decides is decided before a long body is read, so a chunk that can't count costs its
+//! client little. The peer reads the chunk first. So a short body is read first here, too, and of two faults the peer's
+//! first one is reported.
 
 use uuid::Uuid;
 
 use super::content_range::ContentRange;
 use super::error::Error;
 use super::form::{FileSink, Form, Ignored};
-use super::{filename, read_form};
+use super::{filename, is_short, read_form};
 use crate::http::RequestBody;
 use crate::identity::Identity;
 use crate::protocol::Context;
@@ -23,11 +24,15 @@ pub(super) async fn create_upload<S: Store, V: View>(
 ) -> Result<Upload, Error> {
     let range = match read_range(context) {
         Ok(range) => range,
-        Err(error) => return Err(refuse_chunk(context, body, error).await),
+        Err(fault) => return Err(refuse(context, body, None, fault).await),
     };
     let append = match range.start {
         0 => new_upload(context, range.total),
         provided => Err(uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
+    };
+    let append = match append {
+        Ok(append) => append,
+        Err(fault) => return Err(refuse(context, body, Some(&range), fault).await),
     };
     let (form, mut append) = receive(context, body, range, append).await?;
     match filename(&form) {
@@ -48,18 +53,30 @@ pub(super) async fn append_chunk<S: Store, V: View>(
 ) -> Result<Upload, Error> {
     let range = match read_range(context) {
         Ok(range) => range,
-        Err(error) => return Err(refuse_chunk(context, body, error).await),
+        Err(fault) => return Err(refuse(context, body, None, fault).await),
     };
-    let append = open_append(context, id, &range).await;
+    let append = match open_append(context, id, &range).await {
+        Ok(append) => append,
+        Err(fault) => return Err(refuse(context, body, Some(&range), fault).await),
+    };
     let (form, append) = receive(context, body, range, append).await?;
     commit(context, &form, append).await
 }
 
-/// Reads a chunk whose range has a fault, and stores nothing. In the peer's order, a missing chunk is the first fault.
-async fn refuse_chunk<S: Store, V: View>(context: &Context<S, V>, body: RequestBody, fault: Error) -> Error {
+/// The fault to report of a chunk that is refused: another one, where a short body has one that comes first in the peer's
+/// order.
+async fn refuse<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
+    range: Option<&ContentRange>,
+    fault: Error,
+) -> Error {
+    if !is_short(&context.request.headers) {
+        return fault;
+    }
     match read_form(context, body, true, &mut Ignored).await {
         Ok(form) if form.file.is_none() => Error::NoFile,
-        Ok(_) => fault,
+        Ok(form) => range.and_then(|range| check_received(form, range).err()).unwrap_or(fault),
         Err(error) => error,
     }
 }
@@ -119,14 +136,12 @@ pub(super) fn new_upload<S: Store, V: View>(context: &Context<S, V>, total: Opti
     Ok(context.uploads.create(new)?)
 }
 
-/// Reads the chunk's form, and its bytes into `append` where there is one. Returns the append if all is well.
-///
-/// The first fault in the peer's order wins: a missing file part, a wrong length, and then the upload's own faults.
+/// Reads the chunk's form, and its bytes into `append`. Returns the append if all is well.
 async fn receive<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
     range: ContentRange,
-    append: Result<Append<S>, Error>,
+    append: Append<S>,
 ) -> Result<(Form, Append<S>), Error> {
     let limit = u64::try_from(range.len).unwrap_or(0);
     let mut sink = AppendSink::new(append, limit);
@@ -149,7 +164,7 @@ fn check_received(form: Form, range: &ContentRange) -> Result<Form, Error> {
     Ok(form)
 }
 
-/// Takes a chunk's bytes into the upload, up to the length that is wanted, or remembers why the upload can't take them.
+/// Takes a chunk's bytes into the upload, up to the length that is wanted. It remembers why the upload can't take them.
 pub(super) struct AppendSink<S> {
     append: Result<Append<S>, Error>,
     /// How many bytes are wanted. The form counts the bytes beyond that, and the request is refused in the end.
@@ -157,9 +172,9 @@ pub(super) struct AppendSink<S> {
 }
 
 impl<S: Store> AppendSink<S> {
-    /// A sink into `append`, or one that remembers why there is none.
-    pub(super) fn new(append: Result<Append<S>, Error>, limit: u64) -> Self {
-        Self { append, limit }
+    /// A sink into `append`.
+    pub(super) fn new(append: Append<S>, limit: u64) -> Self {
+        Self { append: Ok(append), limit }
     }
 
     /// Says how many bytes are to come.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::chunk::{AppendSink, new_upload};
 use super::error::Error;
 use super::form::{Form, Ignored};
-use super::{describe, describe_under, filename, read_form, upload_response};
+use super::{describe, describe_under, filename, is_short, read_form, upload_response};
 use crate::http::{RequestBody, ResponseBody};
 use crate::protocol::Context;
 use crate::store::Store;
@@ -19,8 +19,11 @@ pub(super) async fn complete_upload<S: Store, V: View>(
     id: Uuid,
     body: RequestBody,
 ) -> Result<Response<ResponseBody>, Error> {
+    let upload = match context.find(id).await {
+        Err(error @ uploads::Error::NotFound) if !is_short(&context.request.headers) => return Err(error.into()),
+        found => found,
+    };
     let form = read_form(context, body, false, &mut Ignored).await?;
-    let upload = context.find(id).await;
     let algorithm = upload.as_ref().map_or(context.settings.checksum, Upload::algorithm);
     let expected = expected_checksum(context, &form, algorithm)?;
     let upload = upload?;
@@ -39,7 +42,11 @@ pub(super) async fn upload_whole_file<S: Store, V: View>(
     body: RequestBody,
 ) -> Result<Response<ResponseBody>, Error> {
     let limit = context.view.max_bytes(context.for_view());
-    let mut sink = AppendSink::new(new_upload(context, None), limit.unwrap_or(u64::MAX));
+    let append = match new_upload(context, None) {
+        Ok(append) => append,
+        Err(fault) => return Err(refuse_whole_file(context, body, limit, fault).await),
+    };
+    let mut sink = AppendSink::new(append, limit.unwrap_or(u64::MAX));
     let form = read_form(context, body, false, &mut sink).await;
     let form = match form.and_then(|form| check_whole_file(form, limit)) {
         Ok(form) => form,
@@ -56,6 +63,20 @@ pub(super) async fn upload_whole_file<S: Store, V: View>(
             Err(error)
         }
     }
+}
+
+/// The fault to report of a file that is refused, as for a chunk.
+async fn refuse_whole_file<S: Store, V: View>(
+    context: &Context<S, V>,
+    body: RequestBody,
+    limit: Option<u64>,
+    fault: Error,
+) -> Error {
+    if !is_short(&context.request.headers) {
+        return fault;
+    }
+    let form = read_form(context, body, false, &mut Ignored).await;
+    form.and_then(|form| check_whole_file(form, limit)).err().unwrap_or(fault)
 }
 
 /// Makes a verified upload complete, if the view agrees, and answers with what the view says.

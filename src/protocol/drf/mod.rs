@@ -9,7 +9,9 @@ mod form;
 mod list;
 mod multipart;
 
-use http::{Method, Response, StatusCode};
+use headers::{ContentLength, HeaderMapExt};
+use http::header::EXPECT;
+use http::{HeaderMap, Method, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -27,6 +29,9 @@ use form::{FileSink, Form, FormKind};
 
 /// The longest filename, as the peer's model has it.
 const MAX_FILENAME_CHARACTERS: usize = 255;
+
+/// The most bytes of a short body.
+const SHORT_BODY: u64 = 64 * 1024;
 
 const UPLOADS_ALLOW: &str = "GET, HEAD, POST, PUT";
 const UPLOAD_ALLOW: &str = "DELETE, GET, HEAD, POST, PUT";
@@ -106,6 +111,15 @@ fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, uploa
     answer
 }
 
+/// Whether the request's body is so short that it is read before a refusal, to look for faults that come first in the
+/// peer's order.
+///
+/// A client that waits for `100 (Continue)` gets its refusal at once (RFC 9110, 10.1.1).
+fn is_short(headers: &HeaderMap) -> bool {
+    let length = headers.typed_get::<ContentLength>().map(|length| length.0);
+    !headers.contains_key(EXPECT) && length.is_some_and(|length| length <= SHORT_BODY)
+}
+
 /// Reads the request's form, its file into `sink`.
 async fn read_form<S: Store, V: View>(
     context: &Context<S, V>,
@@ -114,12 +128,10 @@ async fn read_form<S: Store, V: View>(
     sink: &mut impl FileSink,
 ) -> Result<Form, Error> {
     let headers = &context.request.headers;
-    let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes)?;
     if let Some(encoding) = content_encoding(headers) {
-        // The body is read to its end first. A client that is still sending may not read the answer.
-        body.finish().await?;
         return Err(Failure::ContentEncoding(encoding).into());
     }
+    let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes)?;
     let kind = FormKind { file_field: context.view.field_name(context.for_view()), may_be_raw };
     Form::read(&context.request, body, kind, sink).await
 }

@@ -10,15 +10,28 @@ mod store;
 pub(super) use outbound::SpinOutbound;
 pub use store::SpinStore;
 
+use http::Request;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 use spin_sdk::variables;
 
+use super::sends_on;
+use crate::http::linger::keep_rest;
 use crate::view::View;
 
 /// Handles a request by this view: what a component's `#[http_component]` does.
 pub async fn serve<V: View>(view: V, request: IncomingRequest, response: ResponseOutparam) {
     match body::from_incoming(request) {
-        Ok(request) => body::send(super::handle(view, request).await, response).await,
+        Ok(request) => {
+            let (head, body) = request.into_parts();
+            let (body, rest) = keep_rest(body);
+            let headers = head.headers.clone();
+            let answer = super::handle(view, Request::from_parts(head, body)).await;
+            let lingers = sends_on(&headers, &answer);
+            body::send(answer, response).await;
+            if lingers {
+                rest.read_past().await;
+            }
+        }
         Err(error) => {
             log::error!(error:% = error; "request_unreadable");
             body::send(body::bad_request(), response).await;

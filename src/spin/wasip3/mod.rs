@@ -11,15 +11,28 @@ pub use body::Body;
 pub(super) use outbound::SpinOutbound;
 pub use store::SpinStore;
 
+use futures::future::select;
 use http::Response;
 use spin_sdk::http::Request;
+use spin_sdk::time::sleep;
 use spin_sdk::variables;
 
+use super::sends_on;
+use crate::http::linger::{LINGER_TIME, keep_rest};
 use crate::view::View;
 
 /// Handles a request by this view: what a component's `#[http_service]` does.
 pub async fn serve<V: View>(view: V, request: Request) -> Response<Body> {
-    super::handle(view, request.map(body::from_incoming)).await.map(Body::from)
+    let (head, body) = request.into_parts();
+    let (body, rest) = keep_rest(body::from_incoming(body));
+    let headers = head.headers.clone();
+    let response = super::handle(view, http::Request::from_parts(head, body)).await;
+    if sends_on(&headers, &response) {
+        wit_bindgen::spawn(async move {
+            select(Box::pin(rest.read_past()), Box::pin(sleep(LINGER_TIME))).await;
+        });
+    }
+    response.map(Body::from)
 }
 
 /// A variable's value; `None` where the manifest leaves it out.
