@@ -8,9 +8,13 @@ mod data;
 mod stores;
 
 use futures::StreamExt;
+use jiff::SignedDuration;
 use pollster::block_on;
 use proptest::prelude::*;
-use spin_chunked_upload::uploads::{Algorithm, Append, Error, Expected, NewUpload, SystemClock, Upload, Uploads};
+use spin_chunked_upload::store::Store;
+use spin_chunked_upload::uploads::{
+    Algorithm, Append, Error, Expected, NewUpload, Sweep, SystemClock, Upload, Uploads,
+};
 use stores::{Call, WatchedStore};
 use uuid::Uuid;
 
@@ -71,6 +75,12 @@ async fn read(store: &WatchedStore, upload: &Upload, from: usize, to: usize) -> 
     Ok(bytes)
 }
 
+/// A sweep that has time enough for one step.
+fn whole_sweep() -> Sweep {
+    let day = SignedDuration::from_hours(24);
+    Sweep { expiration_delta: day, keep_records: false, from: None, budget: day }
+}
+
 /// An upload of two chunks, so far.
 async fn begun(store: &WatchedStore, file: &[u8]) -> Uuid {
     let mut first = create(store, file.len(), 100);
@@ -111,6 +121,7 @@ proptest! {
             prop_assert!(read(&store, &upload, from, to).await.unwrap() == file[from..to]);
 
             request(&store).delete(&upload).await.unwrap();
+            request(&store).sweep(whole_sweep()).await.unwrap();
             prop_assert_eq!(store.all_keys(), vec![format!("upload/{id}/deleted")]);
             Ok(())
         })?;
@@ -338,5 +349,41 @@ fn a_total_that_comes_late_is_not_below_what_has_arrived() {
         let mut last = request(&store).append(upload, 20, Some(25)).unwrap();
         assert!(matches!(last.write(&file[20..26]).await, Err(Error::PastTotal { total: 25 })));
         last.discard().await;
+    });
+}
+
+#[test]
+fn a_large_upload_is_deleted_by_the_sweep_and_not_by_one_request() {
+    let (store, file) = (WatchedStore::default(), data::bytes(9, 5_000));
+    block_on(async {
+        let mut append = create(&store, file.len(), 1);
+        append.write(&file).await.unwrap();
+        let upload = append.commit().await.unwrap();
+        store.take_calls();
+        request(&store).delete(&upload).await.unwrap();
+        let deletes = store.take_calls().iter().filter(|call| matches!(call, Call::Delete(_))).count();
+        assert!(deletes <= 1_010, "{deletes}");
+        assert!(matches!(request(&store).find(upload.id).await, Err(Error::NotFound)));
+        assert_eq!(request(&store).sweep(whole_sweep()).await.unwrap().orphans, 4_000);
+        assert_eq!(store.all_keys(), [format!("upload/{}/deleted", upload.id)]);
+    });
+}
+
+#[test]
+fn what_fails_after_the_mark_is_no_failure_of_a_deletion() {
+    let (store, file) = (WatchedStore::default(), data::bytes(9, 3_000));
+    block_on(async {
+        let mut first = create_without_total(&store, 100);
+        first.write(&file[..100]).await.unwrap();
+        let id = first.commit().await.unwrap().id;
+        for start in (100..file.len()).step_by(100) {
+            append(&store, id, start, &file[start..start + 100]).await.unwrap();
+        }
+        let upload = request(&store).find(id).await.unwrap();
+        let page = store.all_keys().into_iter().find(|key| key.starts_with("page/")).unwrap();
+        store.set(&page, "{".into()).await.unwrap();
+        request(&store).delete(&upload).await.unwrap();
+        assert!(matches!(request(&store).find(id).await, Err(Error::NotFound)));
+        assert!(store.all_keys().iter().all(|key| !key.starts_with("upload/") || key.ends_with("/deleted")));
     });
 }

@@ -1,29 +1,42 @@
 //! Deleting an upload.
 
-use futures::stream::TryStreamExt;
+use futures::stream::{StreamExt, TryStreamExt};
 
 use super::read::Part;
 use super::record::Upload;
 use super::short_id::short_id;
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
+use crate::error_chain::error_chain;
 use crate::store::Store;
 
+/// Segments and pages that the request itself removes: 1 GB of a file. The sweep removes the others.
+const REMOVALS_BY_REQUEST: usize = 1_000;
+
 impl<S: Store> Uploads<S> {
-    /// Deletes the upload, complete or not, and all it consists of.
+    /// Deletes the upload, complete or not, and what it consists of.
     ///
     /// The mark that it is deleted comes first and stays, so that a request under way can't revive the upload. From then on
-    /// the upload is gone for everybody. If the removal of its contents is cut short, the sweep removes the rest.
+    /// the upload is gone for everybody, and nothing that goes wrong is an error. The contents of a large upload, and those
+    /// whose removal fails, are left to the sweep.
     ///
     /// # Errors
     /// [`Error::Store`] where the mark can't be written: the upload is as it was, or gone.
     pub async fn delete(&self, upload: &Upload) -> Result<(), Error> {
         self.put_mark(upload).await?;
-        let parts = self.parts(upload, 0..upload.offset());
-        let remove = |part: Part| async move { Ok(self.blobs.delete(part.key()).await?) };
-        parts.try_for_each_concurrent(REMOVALS_IN_FLIGHT, remove).await?;
-        self.remove_records(upload).await?;
         log::info!(upload:% = short_id(upload.id); "upload_deleted");
+        if let Err(error) = self.remove_some(upload).await {
+            log::warn!(upload:% = short_id(upload.id), error:% = error_chain(&error); "contents_left");
+        }
         Ok(())
+    }
+
+    /// Removes the records, and contents as far as they are few.
+    async fn remove_some(&self, upload: &Upload) -> Result<(), Error> {
+        let parts = self.parts(upload, 0..upload.offset()).take(REMOVALS_BY_REQUEST);
+        let remove = |part: Part| async move { Ok(self.blobs.delete(part.key()).await?) };
+        let contents = parts.try_for_each_concurrent(REMOVALS_IN_FLIGHT, remove).await;
+        self.remove_records(upload).await?;
+        contents
     }
 
     /// Deletes the upload, and leaves what it consists of to the sweep.
