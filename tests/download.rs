@@ -41,6 +41,11 @@ fn a_file_says_what_it_is() {
     let reply = client.get(&url).expect(200);
     let disposition = "attachment; filename=\"na_ve _.html\"; filename*=UTF-8''na%C3%AFve%20%E2%98%83.html";
     assert_eq!(reply.header("content-disposition"), disposition);
+
+    let whole = client.upload_whole("../../etc/passwd", b"abc").expect(200);
+    assert_eq!(whole.text("filename"), "../../etc/passwd");
+    let reply = client.get(&whole.text("file")).expect(200);
+    assert_eq!(reply.header("content-disposition"), "attachment; filename=\"passwd\"");
 }
 
 #[test]

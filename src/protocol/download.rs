@@ -73,7 +73,7 @@ impl File {
             etag: format!("\"{}\"", checksum.hex).parse().map_err(|_| unreadable())?,
             last_modified: system_time(completed_at).into(),
             content_type: mime_guess::from_path(&upload.filename).first_or_octet_stream().to_string(),
-            disposition: content_disposition(&upload.filename),
+            disposition: content_disposition(last_segment(&upload.filename)),
             digest: format!("{}=:{}:", digest::name(checksum.algorithm), BASE64.encode(digest)),
         })
     }
@@ -133,6 +133,12 @@ fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// The last segment of a name that may be a path. A client must not be told to save a file anywhere else (RFC 6266, 4.3).
+fn last_segment(filename: &str) -> &str {
+    let is_name = |segment: &&str| !matches!(*segment, "" | "." | "..");
+    filename.rsplit(['/', '\\']).next().filter(is_name).unwrap_or("file")
+}
+
 /// Has browsers save the file under its name (RFC 6266): in ASCII for the oldest, and exactly (RFC 8187).
 fn content_disposition(filename: &str) -> String {
     let is_plain = |character: char| character == ' ' || (character.is_ascii_graphic() && !"\"\\%".contains(character));
@@ -147,6 +153,22 @@ fn content_disposition(filename: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_last_segment_of_a_path_is_a_name() {
+        let rows = [
+            ("a.txt", "a.txt"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\temp\\a.txt", "a.txt"),
+            ("/", "file"),
+            ("a/..", "file"),
+            (".", "file"),
+            (".profile", ".profile"),
+        ];
+        for (filename, expected) in rows {
+            assert_eq!(last_segment(filename), expected, "{filename}");
+        }
+    }
 
     #[test]
     fn filenames_stay_what_they_are() {

@@ -19,7 +19,9 @@ pub(super) enum Route {
 
 impl Route {
     pub(super) fn of(path: &str) -> Self {
-        let path = path.trim_matches('/');
+        // One slash at each end: `//manage/…` is another path, and a proxy's rule for `/manage/` does not see it.
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let path = path.strip_suffix('/').unwrap_or(path);
         if path.is_empty() {
             return Self::Welcome;
         }

@@ -6,16 +6,19 @@ mod body;
 mod component;
 mod outbound;
 mod store;
+mod timer;
 
 pub(super) use outbound::SpinOutbound;
 pub use store::SpinStore;
+use timer::sleep;
 
+use futures::future::select;
 use http::Request;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 use spin_sdk::variables;
 
 use super::sends_on;
-use crate::http::linger::keep_rest;
+use crate::http::linger::{LINGER_TIME, keep_rest};
 use crate::view::View;
 
 /// Handles a request by this view: what a component's `#[http_component]` does.
@@ -29,7 +32,8 @@ pub async fn serve<V: View>(view: V, request: IncomingRequest, response: Respons
             let lingers = sends_on(&headers, &answer);
             body::send(answer, response).await;
             if lingers {
-                rest.read_past().await;
+                // A client that sends no more is not waited for.
+                select(Box::pin(rest.read_past()), Box::pin(sleep(LINGER_TIME))).await;
             }
         }
         Err(error) => {
