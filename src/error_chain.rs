@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-/// The error's text, and behind it the text of each cause: `outer: inner: innermost`.
+/// The error's text, and after it the text of each cause: `outer: inner: innermost`.
 pub(crate) fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -7,16 +7,16 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-/// The header in which a trusted proxy proves that it is the one.
+/// The header in which a trusted proxy sends its secret.
 pub const PROXY_SECRET_HEADER: &str = "x-auth-secret";
-/// The longest name of a user, in bytes: it is a part of each record.
+/// The longest name of a user, in bytes. Each record contains the name.
 const MAX_USER_BYTES: usize = 255;
 
 /// How users are told apart.
 pub enum Auth {
     /// Users are not told apart. Everybody who knows an upload's id may read, continue and delete the upload.
     None,
-    /// By a signed token (RFC 7519) in `Authorization: Bearer …`; the user is its `sub`.
+    /// By a signed token (RFC 7519) in `Authorization: Bearer …`. The token's `sub` is the user.
     Jwt(Box<TokenRules>),
     /// By a header that a trusted proxy sets. A secret in another header proves that the proxy has set it.
     Header(ProxyRules),
@@ -45,16 +45,16 @@ pub enum Identity {
     User(String),
 }
 
-/// The request names a user, and the proof of it is missing or wrong.
+/// Why the service does not accept the user that a request names.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum IdentityError {
     /// The token is not valid.
     #[error("The token is not valid: {0}")]
     Token(&'static str),
-    /// A header names a user, and the trusted proxy has not set it.
+    /// A header names a user, but the trusted proxy has not set the header.
     #[error("The request does not come from the trusted proxy: {PROXY_SECRET_HEADER} is missing or wrong")]
     Proxy,
-    /// The user's name is empty, too long, or no text.
+    /// The user's name is empty, too long, or not text.
     #[error("The user's name is not text of 1 to 255 bytes")]
     Name,
 }
@@ -69,7 +69,7 @@ impl IdentityError {
         }
     }
 
-    /// The `WWW-Authenticate` that goes with it (RFC 9110, 11.6.1; RFC 6750, 3).
+    /// The value of the answer's `WWW-Authenticate` (RFC 9110, 11.6.1; RFC 6750, 3).
     pub(crate) fn challenge(&self) -> &'static str {
         match self {
             Self::Token(_) | Self::Name => "Bearer error=\"invalid_token\"",
@@ -82,8 +82,8 @@ impl Auth {
     /// Who sends a request with these headers.
     ///
     /// # Errors
-    /// The request names a user, and the proof of it is missing or wrong. A request that names no user is no error: it is
-    /// [`Identity::Nobody`]'s.
+    /// The request names a user, and the proof is missing or wrong. A request that names no user is not an error: its
+    /// identity is [`Identity::Nobody`].
     pub fn identify(&self, headers: &HeaderMap) -> Result<Identity, IdentityError> {
         match self {
             Self::None => Ok(Identity::Anyone),
@@ -104,8 +104,8 @@ impl TokenRules {
         Self::new(DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
     }
 
-    /// Tokens signed by the owner of this public key: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA), in PEM, whose line
-    /// breaks may be escaped as `\n`. `None` where it is none of these.
+    /// Tokens that are signed by the owner of this public key. The key is RSA (RS256), P-256 (ES256) or Ed25519
+    /// (EdDSA), in PEM. Its line breaks may be escaped as `\n`. Returns `None` for any other text.
     pub fn with_public_key(pem: &str) -> Option<Self> {
         let pem = pem.replace("\\n", "\n");
         let pem = pem.as_bytes();
@@ -115,8 +115,8 @@ impl TokenRules {
         rsa.or_else(|_| ec()).or_else(|_| ed()).ok().map(|(key, algorithm)| Self::new(key, algorithm))
     }
 
-    /// One algorithm, by the kind of the key, whatever a token says: neither "none" nor a public key taken for a secret
-    /// gets through.
+    /// The key's kind decides on the one algorithm. The algorithm that a token names does not matter. So a token can't
+    /// choose `none`, and can't have a public key taken for a secret.
     fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
         let mut validation = Validation::new(algorithm);
         validation.validate_nbf = true;

@@ -1,16 +1,17 @@
 //! Chunked, resumable, verified file uploads on a key-value store.
 //!
-//! The crate is a library, and a Spin component that consists of a few lines over the library. Data flows one way:
+//! The crate is a library, and a Spin component of a few lines that calls the library. Data flows one way:
 //!
 //! - [`protocol`] reads HTTP requests and writes answers: drf-chunked-upload's protocol and the download;
 //! - [`http`] has what every protocol needs of HTTP;
 //! - [`view`] is what an application may change without changing the service;
-//! - [`identity`] tells who is asking, and [`settings`] what is configured;
+//! - [`identity`] tells who sends a request, and [`settings`] holds the configuration;
 //! - [`uploads`] knows what an upload is: its record, its rules, its contents;
-//! - [`store`] is the key-value port that a platform's stores stand behind, and the contract that they keep;
-//! - `spin` (on wasm only) puts Spin's HTTP, variables and stores behind these. A component calls `spin::serve`.
+//! - [`store`] is the key-value port, which a platform's stores implement, and the contract that they keep;
+//! - `spin` (on wasm only) connects these to Spin's HTTP, variables and stores. A component calls `spin::serve`.
 //!
-//! What an operator wants to know goes to the [`log`] facade, one record for each event; docs/operations.md lists them.
+//! The crate writes what an operator wants to know to the [`log`] facade: one record for each event. docs/operations.md
+//! lists the events.
 
 #![warn(missing_docs, unreachable_pub)]
 
@@ -25,6 +26,6 @@ pub mod store;
 pub mod uploads;
 pub mod view;
 
-// The SDK's macros name it `spin_sdk`, which is the other one's name in Cargo.toml.
+// The SDK's macros refer to the crate as `spin_sdk`. In Cargo.toml, the SDK of `wasip3` has that name.
 #[cfg(all(feature = "wasip2", not(feature = "wasip3"), target_family = "wasm"))]
 extern crate spin_sdk_5 as spin_sdk;

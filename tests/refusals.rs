@@ -19,8 +19,10 @@ fn head(server: &Server, path: &str, more: &[(&str, &str)]) -> String {
     head + "\r\n"
 }
 
+type Headers = Vec<(&'static str, &'static str)>;
+
 /// Refusals that the head alone decides: the status, the path, and the headers.
-fn refused(client: &Client) -> Vec<(u16, String, Vec<(&'static str, &'static str)>)> {
+fn refused(client: &Client) -> Vec<(u16, String, Headers)> {
     let file = data::bytes(1, 1_000);
     let open = client.begin(&file, 500);
     let complete = client.begin(&file, 1_000);
@@ -41,8 +43,8 @@ fn refused(client: &Client) -> Vec<(u16, String, Vec<(&'static str, &'static str
     ]
 }
 
-fn with_length(headers: &[(&'static str, &'static str)], expects: bool) -> Vec<(&'static str, &'static str)> {
-    let mut headers = headers.to_vec();
+fn with_length(headers: &Headers, expects: bool) -> Headers {
+    let mut headers = headers.clone();
     if !headers.iter().any(|(name, _)| *name == "Content-Length") {
         headers.push(("Content-Length", "8000000"));
     }

@@ -1,4 +1,4 @@
-//! Bodies of requests and responses, whatever server they come from and go to.
+//! The bodies of requests and responses, independent of the server.
 
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
@@ -8,17 +8,17 @@ use thiserror::Error;
 
 use crate::uploads::ByteStream;
 
-/// A request's body, in frames as they come.
+/// A request's body, in frames as they arrive.
 pub type RequestBody = LocalBoxStream<'static, Result<Bytes, BodyError>>;
 
 /// Why a request's body can't be read to its end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// It ended before its end: the client is gone, or broke the rules of HTTP.
+    /// The body ended too early: the client has gone, or broke the rules of HTTP.
     #[error("The request's body was cut off: {0}")]
     CutOff(#[source] anyhow::Error),
-    /// It is longer than the limit, in bytes.
+    /// The body is longer than the limit, in bytes.
     #[error("The request's body exceeds the limit ({0} bytes)")]
     TooLong(u64),
 }
@@ -35,7 +35,7 @@ impl BodyError {
 
 /// A response's body.
 pub enum ResponseBody {
-    /// All of it.
+    /// The whole body.
     Full(Bytes),
     /// A file's bytes, as they are read.
     File(ByteStream),
@@ -49,7 +49,8 @@ impl Default for ResponseBody {
 
 /// The encoding of a request's content, if it has one.
 ///
-/// The service decodes none. A short body may decode to a long one, and the client's own bytes count.
+/// The service decodes no content. A short body may decode to a long one, and the file consists of the bytes that the
+/// client sends.
 pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim().to_owned();
     (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)

@@ -1,4 +1,4 @@
-//! A request's body, checked: it is no longer than the limit, and it has the digest that its headers say.
+//! Checks a request's body: against a limit of its length, and against the digests in the request's headers.
 
 use bytes::Bytes;
 use futures::stream::StreamExt;
@@ -23,7 +23,7 @@ impl CheckedBody {
     /// Prepares to check the body of a request with these headers, against a limit in bytes.
     ///
     /// # Errors
-    /// [`BodyError::TooLong`] where `Content-Length` says so already; [`Failure::UnreadableDigest`].
+    /// [`BodyError::TooLong`] if `Content-Length` is above the limit; [`Failure::UnreadableDigest`].
     pub(crate) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Failure> {
         let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {

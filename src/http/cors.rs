@@ -1,5 +1,6 @@
-//! Requests from pages of other origins (CORS, <https://fetch.spec.whatwg.org/#http-cors-protocol>): which are allowed,
-//! and what their scripts may read of the answers.
+//! Requests from pages of other origins (CORS, <https://fetch.spec.whatwg.org/#http-cors-protocol>).
+//!
+//! This module decides which requests are allowed, and which headers of the answers a page's scripts may read.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -31,16 +32,17 @@ const EXPOSED: [HeaderName; 10] = [
     RETRY_AFTER,
     WWW_AUTHENTICATE,
 ];
-/// How long a browser may remember a preflight's answer: as long as the strictest of them does.
+/// How long a browser may cache a preflight's answer. The strictest browser caches no answer for longer.
 const MAX_AGE: Duration = Duration::from_secs(7200);
 
-/// Handles a request by `handle`, as far as its origin may know. A preflight is answered right here.
+/// Handles a request with `handle`, and adds the CORS headers to its answer. A preflight gets its answer here, without
+/// `handle`.
 pub(crate) async fn apply<F: Future<Output = Response<ResponseBody>>>(
     origins: &CorsOrigins,
     request: Request<RequestBody>,
     handle: impl FnOnce(Request<RequestBody>) -> F,
 ) -> Response<ResponseBody> {
-    // An `OPTIONS` that isn't a preflight is a request like others.
+    // An `OPTIONS` request that isn't a preflight is handled like other requests.
     let is_foreign =
         request.method() != Method::OPTIONS || request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let Some(layer) = layer(origins).filter(|_| is_foreign) else {
@@ -48,7 +50,7 @@ pub(crate) async fn apply<F: Future<Output = Response<ResponseBody>>>(
     };
     let mut handle = Some(handle);
     let service = service_fn(|request| {
-        // The layer calls the service once at most.
+        // The layer calls the service at most once.
         let handled = handle.take().map(|handle| handle(request));
         async move {
             match handled {
@@ -72,7 +74,7 @@ fn layer(origins: &CorsOrigins) -> Option<CorsLayer> {
     match origins {
         CorsOrigins::None => None,
         CorsOrigins::Any => Some(layer.allow_origin(AllowOrigin::any())),
-        // A proxy's login is a cookie: pages that are trusted by name may send it.
+        // A proxy may keep a user's login in a cookie. Pages of the listed origins may send cookies.
         CorsOrigins::Listed(origins) => {
             Some(layer.allow_origin(AllowOrigin::list(origins.iter().cloned())).allow_credentials(true))
         }

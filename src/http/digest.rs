@@ -18,7 +18,7 @@ pub(crate) fn name(algorithm: Algorithm) -> &'static str {
     }
 }
 
-/// A digest that a header says, and the one in the making.
+/// A digest from a header, and the running digest of the content.
 pub(super) struct Digest {
     header: &'static str,
     expected: Vec<u8>,
@@ -34,7 +34,7 @@ impl Digest {
         self.hasher.update(bytes);
     }
 
-    /// Compares the two.
+    /// Compares the two digests.
     ///
     /// # Errors
     /// [`Failure::DigestMismatch`].
@@ -44,7 +44,7 @@ impl Digest {
     }
 }
 
-/// The digests that the headers say, as far as their algorithms are known: others are to be ignored (RFC 9530, 2).
+/// The digests in the headers whose algorithms are known. Others are to be ignored (RFC 9530, 2).
 ///
 /// # Errors
 /// The name of the header that can't be read.
@@ -54,7 +54,7 @@ pub(super) fn from_headers(headers: &HeaderMap) -> Result<Vec<Digest>, &'static 
     if let Some(text) = text("content-digest") {
         digests = parse_content_digest(text).ok_or("Content-Digest")?;
     }
-    // Obsolete, and sent all the same.
+    // The header is obsolete, but clients still send it.
     if let Some(text) = text("content-md5") {
         let header = "Content-MD5";
         let expected = BASE64.decode(text.trim()).map_err(|_| header)?;

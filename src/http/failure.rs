@@ -1,5 +1,5 @@
-//! Why a request was not done, in no protocol's words: a status, a stable code, headers, and a sentence. A protocol that
-//! has words of its own uses those instead of the sentence.
+//! Why a request was not done, independent of any protocol: a status, a stable code, headers, and a sentence. A
+//! protocol may replace the sentence with its own words.
 
 use http::header::{ACCEPT_ENCODING, ALLOW, CONTENT_RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Response, StatusCode};
@@ -13,7 +13,7 @@ use crate::identity::IdentityError;
 use crate::settings::SettingError;
 use crate::uploads;
 
-/// Why a request was not done. The text is for clients, unless it is the server's failure.
+/// Why a request was not done. The text is for clients, except for the text of the server's own failures.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
     /// The management requests' token.
@@ -41,7 +41,7 @@ pub(crate) enum Failure {
     /// The view or the hook has failed. It may work again later.
     #[error("{0}")]
     ViewFailed(String),
-    /// The view refused with a status that is no refusal.
+    /// The view refused with a status outside 400 to 499.
     #[error("the view refused with the status {0}, which is no refusal")]
     ViewStatus(StatusCode),
     #[error(transparent)]
@@ -54,7 +54,7 @@ pub(crate) enum Failure {
     Upload(#[from] uploads::Error),
 }
 
-/// How long a client should wait before it tries again what the store couldn't do, in seconds.
+/// How many seconds a client should wait before it tries again, after the store or the view has failed.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
 impl Failure {
@@ -74,7 +74,7 @@ impl Failure {
         }
     }
 
-    /// The failure's name for programs, which stays what it is from version to version.
+    /// The failure's name for programs. It stays the same in all versions.
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::ManageToken => "manage_token_required",
@@ -94,14 +94,14 @@ impl Failure {
         }
     }
 
-    /// The headers that go with the answer.
+    /// The failure's own headers of the answer.
     fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let text = |text: &'static str| HeaderValue::from_static(text);
         match self {
             Self::Method { allow, .. } => vec![(ALLOW, text(allow))],
             Self::Identity(error) => vec![(WWW_AUTHENTICATE, text(error.challenge()))],
             Self::ManageToken => vec![(WWW_AUTHENTICATE, text("Bearer"))],
-            // RFC 9110, 15.5.16: what would have been taken.
+            // The answer tells which encoding the service takes (RFC 9110, 15.5.16).
             Self::ContentEncoding(_) => vec![(ACCEPT_ENCODING, text("identity"))],
             Self::Range(length) => HeaderValue::try_from(format!("bytes */{length}"))
                 .map(|range| (CONTENT_RANGE, range))
@@ -114,7 +114,7 @@ impl Failure {
         }
     }
 
-    /// What the failure says to a client, without its code. The server's failures say nothing of their cause.
+    /// The answer's JSON, without the code. A failure of the server does not tell its cause to the client.
     fn fields(&self) -> Value {
         use uploads::Error as E;
         match self {
@@ -130,13 +130,13 @@ impl Failure {
         }
     }
 
-    /// The answer in the service's own words. Its cause goes to the log, with `request` to say where it happened.
+    /// The answer in the service's own words. The log gets the cause, and `request` tells where it happened.
     pub(crate) fn into_response(self, request: &RequestLine) -> Response<ResponseBody> {
         let fields = self.fields();
         self.into_response_with(fields, request)
     }
 
-    /// The answer in a protocol's words: `fields` is what the JSON has before the code.
+    /// The answer in a protocol's words. `fields` is the answer's JSON without the code.
     pub(crate) fn into_response_with(self, fields: Value, request: &RequestLine) -> Response<ResponseBody> {
         let (status, code) = (self.status(), self.code());
         if status.is_server_error() {
@@ -146,7 +146,7 @@ impl Failure {
         } else {
             request.log_refusal(status, code);
         }
-        // A view's refusal is answered word for word.
+        // The client gets a view's refusal word for word, without a code.
         let is_views_own = matches!(self, Self::Refused { .. });
         let body = if is_views_own { fields } else { with_code(fields, code) };
         let mut response = response::json(status, &body);
@@ -167,7 +167,7 @@ fn upload_status(error: &uploads::Error) -> StatusCode {
     }
 }
 
-/// The fields with the code behind them.
+/// The fields, and the code after them.
 pub(crate) fn with_code(fields: Value, code: &'static str) -> Value {
     let mut fields = match fields {
         Value::Object(fields) => fields,
@@ -177,7 +177,7 @@ pub(crate) fn with_code(fields: Value, code: &'static str) -> Value {
     Value::Object(fields)
 }
 
-/// What the log says of a request: its method, and its path with each id cut short.
+/// How the log names a request: by its method, and by its path with each id cut short.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestLine {
     method: Method,
@@ -189,7 +189,7 @@ impl RequestLine {
         Self { method, route: uploads::short_ids(path) }
     }
 
-    /// Says that the request was refused, and why.
+    /// Logs that the request was refused, and why.
     pub(crate) fn log_refusal(&self, status: StatusCode, code: &'static str) {
         let Self { method, route } = self;
         log::info!(method:% = method, route:% = route, status = status.as_u16(), code; "request_refused");

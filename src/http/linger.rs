@@ -1,7 +1,8 @@
-//! Reading past what a refused request still sends.
+//! Reads and drops the rest of a refused request's body.
 //!
-//! A server that closes a connection with bytes unread resets it, and the client never sees the answer (RFC 9112, 9.6). A
-//! refusal comes before the body has been read. So the service goes on reading for a while, and drops what it reads.
+//! A server that closes a connection with unread bytes resets the connection, and the client never sees the answer (RFC
+//! 9112, 9.6). A refusal comes before the body has been read. So the service goes on reading for a while, and drops
+//! what it reads.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,12 +13,12 @@ use futures::stream::{self, StreamExt};
 
 use super::RequestBody;
 
-/// How long the service reads past a refused body.
+/// How long the service reads the rest of a refused body.
 pub(crate) const LINGER_TIME: Duration = Duration::from_secs(10);
-/// How many bytes of a refused body the service reads past.
+/// How many bytes of a refused body's rest the service reads.
 const LINGER_BYTES: u64 = 32 << 20;
 
-/// A request's body, and what is left of it when its reader has dropped it.
+/// The request's body for its reader, and a handle to what is left of the body when the reader has dropped it.
 pub(crate) fn keep_rest(body: RequestBody) -> (RequestBody, Rest) {
     let rest = Rest(Rc::new(RefCell::new(Some(body))));
     let kept = rest.0.clone();
@@ -39,7 +40,7 @@ pub(crate) fn keep_rest(body: RequestBody) -> (RequestBody, Rest) {
 pub(crate) struct Rest(Rc<RefCell<Option<RequestBody>>>);
 
 impl Rest {
-    /// Reads past the rest, within the limits of bytes and time. The time is looked at after each frame.
+    /// Reads and drops the rest, up to the limits of bytes and time. It checks the time after each frame.
     pub(crate) async fn read_past(self) {
         let Some(mut body) = self.0.take() else {
             return;

@@ -1,14 +1,14 @@
-//! What every protocol needs of HTTP: bodies, digests, URLs, CORS, and failures in no protocol's words.
+//! What every protocol needs of HTTP: bodies, digests, URLs, CORS, and failures that belong to no protocol.
 //!
-//! Nothing here knows a protocol. What is public stands between the service and a server: the bodies of requests and
-//! responses, and the port for requests of the service's own.
+//! Nothing here knows a protocol. The public items are the interface between the service and a server: the bodies of
+//! requests and responses, and the port for the service's own requests.
 
 mod body;
 pub(crate) mod checked_body;
 pub(crate) mod cors;
 pub(crate) mod digest;
 pub(crate) mod failure;
-// Only components have a server behind them.
+// Only a component runs behind a server.
 #[cfg(target_family = "wasm")]
 pub(crate) mod linger;
 mod outbound;

@@ -1,4 +1,4 @@
-//! The port for requests of the service's own to other servers.
+//! The port for the service's own requests to other servers.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use futures::future::LocalBoxFuture;
 use http::{Request, Response};
 use thiserror::Error;
 
-/// Why a request of the service's own got no answer.
+/// Why one of the service's own requests got no answer.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OutboundError {
-    /// The answer was not there in time.
+    /// The answer did not come in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// The answer's body has more bytes than this.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
-    /// The request could not be sent, or the answer not be received.
+    /// The request could not be sent, or the answer could not be received.
     #[error("the request failed")]
     Failed(#[source] anyhow::Error),
 }
@@ -30,10 +30,10 @@ impl OutboundError {
     }
 }
 
-/// What a request of the service's own may take.
+/// The limits of one of the service's own requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long until the whole answer is there.
+    /// How long the request may take until the whole answer has come.
     pub timeout: Duration,
     /// How many bytes the answer's body may have.
     pub answer_bytes: usize,
@@ -41,7 +41,7 @@ pub struct Limits {
 
 /// Sends requests to other servers.
 pub trait Outbound {
-    /// Sends a request, whose URI is absolute, and waits for the answer. Redirects are answers like others.
+    /// Sends a request and waits for the answer. The request's URI is absolute. A redirect is an answer like any other.
     ///
     /// # Errors
     /// No answer came, it came too late, or it is too long.

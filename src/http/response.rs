@@ -1,4 +1,4 @@
-//! Responses as the protocols make them.
+//! Makes the protocols' responses.
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,12 +9,12 @@ use super::ResponseBody;
 
 /// A response with a JSON body.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<ResponseBody> {
-    // What is answered in JSON here always serialises: strings, numbers, and maps of them.
+    // The values here always serialise: they consist of strings, numbers, and maps of them.
     let body = serde_json::to_vec(value).unwrap_or_default();
     full(status, "application/json", body)
 }
 
-/// A response with a body that is at hand.
+/// A response with a body that is in memory.
 pub(crate) fn full(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<ResponseBody> {
     let length = HeaderValue::from(body.len());
     let mut response = Response::new(ResponseBody::Full(body.into()));
@@ -31,7 +31,7 @@ pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
     response
 }
 
-/// The response as it goes out: without its body where the request was a `HEAD` (RFC 9110, 9.3.2).
+/// The response as it is sent. A response to `HEAD` has no body (RFC 9110, 9.3.2).
 pub(crate) fn fit_to_method(response: Response<ResponseBody>, method: &Method) -> Response<ResponseBody> {
     if method == Method::HEAD { response.map(|_| ResponseBody::Full(Bytes::new())) } else { response }
 }

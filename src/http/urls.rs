@@ -10,7 +10,8 @@ use crate::uploads::ListCursor;
 /// The path of the list of uploads.
 pub(crate) const UPLOADS: &str = "uploads";
 
-/// The characters that a path must escape (RFC 3986, 3.3): all but `pchar` and the slash. The percent sign is one of them.
+/// The characters that a path must escape (RFC 3986, 3.3): all but `pchar` and the slash. A path must also escape the
+/// percent sign.
 const PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -46,8 +47,8 @@ impl Urls {
         Self { base, is_public: public_url.is_some() }
     }
 
-    /// URLs for servers behind this one: under `public_url`, or paths without a host. A client chooses the host that its
-    /// request names, so another server must not take it for this service's.
+    /// URLs for servers behind this one: under `public_url`, or paths without a host. A client chooses the host that
+    /// its request names. So another server must not take that host for this service's.
     pub(crate) fn for_backends(&self) -> Self {
         let base = if self.is_public { self.base.clone() } else { String::new() };
         Self { base, is_public: self.is_public }
@@ -63,7 +64,7 @@ impl Urls {
         format!("{}/{UPLOADS}/", self.base)
     }
 
-    /// The URL of the list's next page: that of this one, with the cursor that it begins after.
+    /// The URL of the list's next page: this page's query, with the cursor after which the next page begins.
     pub(crate) fn next_page(&self, query: &str, after: ListCursor) -> String {
         let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
         let query = form_urlencoded::Serializer::new(String::new())
@@ -91,7 +92,7 @@ fn authority<'a, B>(uri: &'a Uri, request: &'a Request<B>) -> Option<&'a str> {
     }
 }
 
-/// The id that stands in a path: a UUID with hyphens.
+/// The id in a path: a UUID with hyphens.
 pub(crate) fn parse_id(text: &str) -> Option<Uuid> {
     (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok())?
 }
