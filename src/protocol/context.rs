@@ -1,4 +1,4 @@
-//! What the protocols handle one request with.
+//! The context in which the protocols handle a request.
 
 use http::request::Parts;
 use jiff::Timestamp;
@@ -41,7 +41,7 @@ impl<S: Store, V: View> Context<S, V> {
         Some(CompletionHook { settings, outbound: self.outbound.as_deref() })
     }
 
-    /// The upload with this id, if the request's sender may know of it.
+    /// The upload with this id, if the client may see it.
     pub(super) async fn find(&self, id: Uuid) -> Result<Upload, uploads::Error> {
         let upload = self.uploads.find(id).await?;
         if self.may_see(&upload) { Ok(upload) } else { Err(uploads::Error::NotFound) }
@@ -55,7 +55,7 @@ impl<S: Store, V: View> Context<S, V> {
         }
     }
 
-    /// Checks that the upload can be continued or completed, as far as its age goes.
+    /// Checks that the upload is not too old to be continued or completed.
     pub(super) fn check_not_expired(&self, upload: &Upload) -> Result<(), uploads::Error> {
         let expired = upload.is_expired(self.uploads.now(), self.settings.expiration_delta);
         if expired { Err(uploads::Error::Expired) } else { Ok(()) }
@@ -68,7 +68,7 @@ impl<S: Store, V: View> Context<S, V> {
         format!("{folder}{slash}{id}{extension}")
     }
 
-    /// The path that a complete upload's file gets: the one it has, with the extension of complete files.
+    /// The path of an upload's file once the upload is complete: its path now, with the extension of complete files.
     pub(super) fn complete_file_path(&self, upload: &Upload) -> String {
         let settings = &self.settings;
         let stem = upload.path.strip_suffix(&settings.incomplete_ext);

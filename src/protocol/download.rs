@@ -20,7 +20,8 @@ use crate::store::Store;
 use crate::uploads::{self, Damage, Upload};
 use crate::view::View;
 
-/// What an `ext-value` must escape: all but the `attr-char` of RFC 8187, 3.2.1 that are likely in a filename.
+/// The characters that are escaped in an `ext-value`: all but the `attr-char` of RFC 8187, 3.2.1 that are likely in a
+/// filename.
 const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Responds with the file at this path.
@@ -51,10 +52,10 @@ async fn find<S: Store, V: View>(context: &Context<S, V>, path: &str, id: Uuid) 
     if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Failure::NotFound) }
 }
 
-/// What there is to say of a file, whatever part of it is sent.
+/// What the answer's headers say about a file, whatever part of it is sent.
 struct File {
     length: u64,
-    /// Strong: the checksum of the very bytes.
+    /// A strong validator: the checksum of the file's bytes.
     etag: ETag,
     last_modified: LastModified,
     content_type: String,
@@ -78,8 +79,8 @@ impl File {
         })
     }
 
-    /// The bytes that the request asks for; `None` for all. A request for several ranges gets all bytes, as RFC 9110, 14.2
-    /// allows. A request whose range can't be read gets all bytes, too.
+    /// The bytes that the request asks for; `None` for all. A request for several ranges gets all bytes, as RFC 9110,
+    /// 14.2 allows. A request whose range can't be read gets all bytes, too.
     fn requested_range(&self, request: &HeaderMap) -> Result<Option<Range<u64>>, Failure> {
         let Some(range) = request.get(RANGE).and_then(|value| value.to_str().ok()) else {
             return Ok(None);
@@ -104,7 +105,7 @@ impl File {
         insert(headers, CONTENT_TYPE, &self.content_type);
         insert(headers, CONTENT_DISPOSITION, &self.disposition);
         insert(headers, HeaderName::from_static("repr-digest"), &self.digest);
-        // A stranger's file must not run as a page of this origin, whatever its type.
+        // A browser must not run an uploaded file as a page of this origin, whatever the file's type.
         insert(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
         insert(headers, CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
         headers.typed_insert(AcceptRanges::bytes());
@@ -120,26 +121,29 @@ impl File {
     }
 }
 
-/// No record is from before 1970 (record.rs): a time there stands for the epoch itself.
+/// The time of a record. No record is from before 1970 (record.rs), so this function takes an earlier time for the
+/// epoch.
 fn system_time(time: Timestamp) -> SystemTime {
     let since_epoch = Duration::try_from(time.as_duration()).unwrap_or_default();
     SystemTime::UNIX_EPOCH.checked_add(since_epoch).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Sets a header. The value is ASCII: the code above makes it so.
+/// Sets a header. The code above makes only ASCII values.
 fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }
 }
 
-/// The last segment of a name that may be a path. A client must not be told to save a file anywhere else (RFC 6266, 4.3).
+/// The last segment of a name that may be a path. A client must not save a file in a folder that the name chooses (RFC
+/// 6266, 4.3).
 fn last_segment(filename: &str) -> &str {
     let is_name = |segment: &&str| !matches!(*segment, "" | "." | "..");
     filename.rsplit(['/', '\\']).next().filter(is_name).unwrap_or("file")
 }
 
-/// Has browsers save the file under its name (RFC 6266): in ASCII for the oldest, and exactly (RFC 8187).
+/// Tells browsers to save the file under its name (RFC 6266). The oldest browsers get the name in ASCII, and others get
+/// the exact name (RFC 8187).
 fn content_disposition(filename: &str) -> String {
     let is_plain = |character: char| character == ' ' || (character.is_ascii_graphic() && !"\"\\%".contains(character));
     let ascii: String = filename.chars().map(|character| if is_plain(character) { character } else { '_' }).collect();

@@ -1,4 +1,4 @@
-//! Management: `POST /manage/delete_expired_uploads`, the peer's command of that name, for a scheduler to call.
+//! Management: `POST /manage/delete_expired_uploads`, which a scheduler calls. The peer has a command of that name.
 
 use http::header::AUTHORIZATION;
 use http::{Method, Request, Response, StatusCode};
@@ -25,7 +25,7 @@ struct Answer {
     cursor: Option<String>,
 }
 
-/// Takes a step of a sweep, if the request has the token.
+/// Takes one step of a sweep, if the request has the token.
 pub(super) async fn delete_expired<S: Store, B>(
     settings: &Settings,
     uploads: &Uploads<S>,

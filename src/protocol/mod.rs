@@ -1,7 +1,7 @@
-//! The service over HTTP: which protocol handles a request.
+//! The service over HTTP. This module decides which protocol handles a request.
 //!
-//! Each protocol has a folder. Downloads, management and the description have a file each. [`crate::http`] has what they
-//! share of HTTP.
+//! Each protocol has a folder. Downloads, management and the description have a file each. [`crate::http`] has what
+//! they share of HTTP.
 
 mod context;
 mod download;
@@ -59,20 +59,20 @@ pub struct Service<S, V = DefaultView> {
 }
 
 impl<S: Store> Service<S> {
-    /// The service with these settings, on a store for the uploads' records and one for their contents, if that is
-    /// another one.
+    /// The service with these settings. `records` is the store of the uploads' records. `blobs` is the store of their
+    /// contents, if that is another store.
     pub fn new(settings: Settings, records: S, blobs: Option<S>, clock: impl Clock + 'static) -> Self {
         Self { settings, uploads: Uploads::new(records, blobs, clock), view: DefaultView, outbound: None }
     }
 }
 
 impl<S: Store, V: View> Service<S, V> {
-    /// The service with a view of one's own.
+    /// The service with another view.
     pub fn with_view<W: View>(self, view: W) -> Service<S, W> {
         Service { settings: self.settings, uploads: self.uploads, view, outbound: self.outbound }
     }
 
-    /// The service with a way to other servers, which the completion hook needs.
+    /// The service with a way to call other servers. The completion hook needs it.
     pub fn with_outbound(self, outbound: impl Outbound + 'static) -> Self {
         Self { outbound: Some(Box::new(outbound)), ..self }
     }
@@ -101,7 +101,7 @@ impl<S: Store, V: View> Service<S, V> {
             return manage::delete_expired(&self.settings, &self.uploads, &request).await;
         }
         let identity = match route {
-            // These are for everybody, also for a client that does not know yet how to log in.
+            // Everybody may read these, also a client that does not know yet how to log in.
             Route::Welcome | Route::OpenApi => Identity::Nobody,
             _ => self.settings.auth.identify(request.headers())?,
         };

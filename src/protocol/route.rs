@@ -1,4 +1,4 @@
-//! A request's place in the service.
+//! The service's routes.
 
 use uuid::Uuid;
 
@@ -12,14 +12,15 @@ pub(super) enum Route {
     DeleteExpired,
     Uploads,
     Upload(Uuid),
-    /// A stored file: the path it is served under, and the id in that.
+    /// A stored file: the path that it is served under, and the id in that path.
     File(String, Uuid),
     Nothing,
 }
 
 impl Route {
     pub(super) fn of(path: &str) -> Self {
-        // One slash at each end: `//manage/…` is another path, and a proxy's rule for `/manage/` does not see it.
+        // Only one slash is removed at each end. `//manage/…` is another path, and a proxy's rule for `/manage/` does
+        // not match it.
         let path = path.strip_prefix('/').unwrap_or(path);
         let path = path.strip_suffix('/').unwrap_or(path);
         if path.is_empty() {

@@ -1,4 +1,4 @@
-//! Requests that come to a service which can't be set up.
+//! The answer to a request when the service can't be set up.
 
 use http::{Method, Response};
 use thiserror::Error;
@@ -15,12 +15,12 @@ pub enum SetupError {
     /// A variable can't be read.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// A store, or what holds the variables, is not available.
+    /// A store, or the provider of the variables, is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The answer to a request that can't be handled. It names the variable to mend, where a variable is the reason.
+/// The answer to a request that can't be handled. If a variable is the reason, the answer names the variable.
 pub fn refuse(method: Method, path: &str, error: SetupError) -> Response<ResponseBody> {
     let failure = match error {
         SetupError::Setting(error) => Failure::Setting(error),

@@ -1,4 +1,4 @@
-//! What `GET /` answers: what this is, and where to go.
+//! The answer to `GET /`: what the service is, and how to use it.
 
 use http::{Response, StatusCode};
 

@@ -10,7 +10,7 @@ use super::variable;
 pub enum CorsOrigins {
     /// None.
     None,
-    /// All; without credentials such as cookies.
+    /// All, but without credentials such as cookies.
     Any,
     /// These, as browsers write them: `https://example.com`.
     Listed(Vec<HeaderValue>),

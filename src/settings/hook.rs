@@ -11,16 +11,17 @@ use super::variable;
 /// The completion hook's settings.
 #[derive(Clone, Debug)]
 pub struct HookSettings {
-    /// The URL that is asked.
+    /// The URL that is called.
     pub url: Uri,
-    /// How long it may take to answer.
+    /// How long the URL may take to answer.
     pub timeout: Duration,
 }
 
-/// Platforms end a request after 30 s, and a sweep waits minutes for a completion under way.
+/// The timeouts that are allowed. Platforms end a request after 30 s. A sweep leaves an expired upload alone for
+/// minutes, so that a completion under way can end.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(30);
 
-/// Reads the hook's settings, where it has a URL.
+/// Reads the hook's settings. Returns `None` if no URL is set.
 pub(super) fn read(reader: &Reader<'_>) -> Result<Option<HookSettings>, SettingError> {
     let url = reader.parse_optional(&variable::ON_COMPLETION_URL, super::parse_absolute)?;
     let timeout = reader.parse(&variable::ON_COMPLETION_TIMEOUT, parse_timeout)?;

@@ -1,4 +1,5 @@
-//! The service's settings, read from Spin variables. [`VARIABLES`] declares each; docs/settings.md describes them.
+//! The service's settings, read from Spin variables. [`VARIABLES`] declares the variables; docs/settings.md describes
+//! them.
 
 mod auth;
 mod cors;
@@ -19,7 +20,7 @@ use reader::Reader;
 pub use reader::SettingError;
 pub use variable::{VARIABLES, Variable};
 
-/// The settings; one for each of drf-chunked-upload's, and some of this service's own.
+/// The settings: one for each of drf-chunked-upload's, and some of this service's own.
 ///
 /// ```
 /// use spin_chunked_upload::settings::Settings;
@@ -51,16 +52,16 @@ pub struct Settings {
     pub expiration_delta: SignedDuration,
     /// The name of the form's file part.
     pub field_name: String,
-    /// The secret that the management requests need; `None` where there are none.
+    /// The secret that the management requests need; `None` if there are no such requests.
     pub manage_token: Option<String>,
     /// The most bytes that a file may have; `None` for no limit.
     pub max_bytes: Option<u64>,
     /// The most bytes that a request's body may have; `None` for no limit.
     pub max_chunk_bytes: Option<u64>,
-    /// What is asked before an upload is complete; `None` for nobody.
+    /// The hook that is called before an upload is complete; `None` for no hook.
     pub on_completion: Option<HookSettings>,
-    /// Scheme, host and path that the service's URLs begin with, without a slash at the end; `None` to take the
-    /// request's own.
+    /// The scheme, host and path that the service's URLs begin with, without a slash at the end; `None` for the scheme
+    /// and host of the request.
     pub public_url: Option<String>,
     /// The most bytes of a segment, which is a value in the store.
     pub segment_size: u32,
@@ -72,23 +73,24 @@ pub struct Settings {
     pub sweep_budget: SignedDuration,
     /// The folder of the files' paths: a strftime pattern for the time of creation (UTC).
     pub upload_path: String,
-    /// Whether only its creator may see and continue an upload.
+    /// Whether only the user that created an upload may see and continue it.
     pub user_restricted: bool,
 }
 
-/// The largest `segment_size`: some values are in memory at once, of an instance that may have 128 MiB.
+/// The largest `segment_size`. An instance holds several segments in memory at once, and it may have only 128 MiB.
 const MAX_SEGMENT_SIZE: u32 = 10_000_000;
 
 impl Default for Settings {
-    /// The settings of a service of which no variable is set.
+    /// The settings when no variable is set.
     fn default() -> Self {
         Self::read(|_| None).expect("each default can be read, which a test sees to")
     }
 }
 
 impl Settings {
-    /// Reads the settings; `value_of` gives the value of a variable, `None` where it isn't set. A variable that is
-    /// not set has its default, and so has an empty one, but for extensions and the path, which may be empty.
+    /// Reads the settings. `value_of` returns the value of a variable, or `None` if the variable isn't set. A variable
+    /// that isn't set has its default. An empty variable has its default, too, except for the extensions and the path,
+    /// which may be empty.
     ///
     /// # Errors
     /// The first variable whose value can't be read.
@@ -120,9 +122,9 @@ impl Settings {
         })
     }
 
-    /// The folder of a file whose upload was created at this time, without slashes at its ends.
+    /// The folder of a file whose upload was created at this time, without slashes at the beginning or the end.
     pub fn folder(&self, created_at: Timestamp) -> String {
-        // The pattern was tried when it was read.
+        // The pattern was checked when it was read.
         format_path(&self.upload_path, created_at).unwrap_or_default()
     }
 }
@@ -150,7 +152,7 @@ fn parse_public_url(text: &str) -> Option<String> {
     uri.query().is_none().then(|| text.trim_end_matches('/').to_owned())
 }
 
-/// A URL with scheme and host, in HTTP.
+/// An absolute URL of `http` or `https`.
 fn parse_absolute(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok()?;
     (uri.authority().is_some() && matches!(uri.scheme_str(), Some("http" | "https"))).then_some(uri)

@@ -13,7 +13,7 @@ pub struct SettingError {
 }
 
 impl SettingError {
-    /// The variable isn't what it must be.
+    /// The error for this variable.
     pub fn new(variable: &Variable) -> Self {
         Self { name: variable.name, expected: variable.expected }
     }
@@ -27,7 +27,8 @@ impl<'a> Reader<'a> {
         Self(value_of)
     }
 
-    /// The variable's text. An empty value is none: a Spin variable needs a default, and empty is the natural one.
+    /// The variable's text. An empty value counts as none, because a Spin variable needs a default, and empty is the
+    /// natural one.
     pub(super) fn optional(&self, variable: &Variable) -> Option<String> {
         let value = (self.0)(variable.name).filter(|value| !value.is_empty());
         value.or_else(|| (!variable.default.is_empty()).then(|| variable.default.to_owned()))

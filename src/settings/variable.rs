@@ -1,4 +1,4 @@
-//! Every variable of the service, declared once: the manifests and docs/settings.md are checked against this.
+//! Declares every variable of the service once. Tests check the manifests and docs/settings.md against this list.
 
 /// A Spin variable that the service reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -6,13 +6,14 @@
 pub struct Variable {
     /// The variable's name.
     pub name: &'static str,
-    /// Its value where it isn't set, as the manifest has it. An empty one stands for "none", but for extensions and paths.
+    /// The variable's value if it isn't set, as in the manifest. An empty value stands for "none", except for
+    /// extensions and paths.
     pub default: &'static str,
-    /// What a value must be, to follow "it must be".
+    /// What a value must be. The text follows "it must be" in error messages.
     pub expected: &'static str,
-    /// What it decides, in Markdown.
+    /// What the variable decides, in Markdown.
     pub meaning: &'static str,
-    /// Whether its value must not be shown.
+    /// Whether the value must not be shown.
     pub secret: bool,
 }
 
@@ -34,7 +35,7 @@ const BYTES: &str = "a number of bytes";
 const EXTENSION: &str = "an extension such as .done, without slashes";
 const LABEL: &str = "one of the component's key_value_stores in spin.toml";
 
-/// Declares the variables, each as a constant of its own and all of them as one list.
+/// Declares each variable as a constant of its own, and all of them as one list.
 macro_rules! variables {
     ($($constant:ident = $variable:expr;)*) => {
         $(pub(crate) const $constant: Variable = $variable;)*

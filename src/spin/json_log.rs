@@ -8,7 +8,7 @@ use log::kv::{self, VisitSource, VisitValue};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, Value};
 
-/// Has this crate's events written down. An application that has set a logger of its own before keeps it.
+/// Installs the logger for this crate's events. An application that has set a logger before keeps its own.
 pub(super) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -21,7 +21,7 @@ pub(super) fn install() {
 struct JsonLog;
 
 impl Log for JsonLog {
-    /// The events of other crates are no operator's.
+    /// An operator does not need the events of other crates.
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
     }
@@ -35,9 +35,9 @@ impl Log for JsonLog {
         fields.add("time", Timestamp::now().to_string());
         fields.add("level", level);
         fields.add("event", record.args().to_string());
-        // A visitor that never fails.
+        // This visitor never fails.
         let _ = record.key_values().visit(&mut fields);
-        // One write, because each write is a call of the host: standard error has no buffer here.
+        // The line goes out in one write, because each write is a call of the host: standard error has no buffer here.
         let line = format!("{}\n", Value::Object(fields.0));
         let _ = io::stderr().write_all(line.as_bytes());
     }

@@ -1,8 +1,8 @@
-//! Spin behind the service: the only place that names the SDK.
+//! The service on Spin: the only module that uses the SDK.
 //!
-//! Two kinds of hosts, and one module for each: `wasip3` for those that take WASI 0.3 components (Spin 4.1; the default),
-//! `wasip2` for older ones, under the feature of that name. Each has the same few things: reading a variable, opening
-//! a store, sending a request, and `serve`, which a component calls with its [`View`].
+//! Each kind of hosts has a module. `wasip3` is for hosts that take WASI 0.3 components (Spin 4.1; the default).
+//! `wasip2` is for older hosts, under the feature of that name. Each module reads a variable, opens a store and sends a
+//! request, and has `serve`, which a component calls with its [`View`].
 
 #[cfg(all(feature = "wasip2", feature = "wasip3"))]
 compile_error!("choose one of the features wasip2 and wasip3: a component is for one kind of hosts");
@@ -47,10 +47,10 @@ async fn handle<V: View>(view: V, request: Request<RequestBody>) -> Response<Res
     }
 }
 
-/// Whether a client may send a body that nobody will read.
+/// Whether a client may still send a body that the service does not read.
 ///
-/// A client that waits for `100 (Continue)` sends none after a refusal, and reading its body would ask for it (RFC 9110,
-/// 10.1.1).
+/// A client that waits for `100 (Continue)` sends no body after a refusal. The service must not read that body: the
+/// read would ask the client to send it (RFC 9110, 10.1.1).
 fn sends_on(request: &HeaderMap, response: &Response<ResponseBody>) -> bool {
     let is_refusal = response.status().is_client_error() || response.status().is_server_error();
     is_refusal && !request.contains_key(EXPECT)
@@ -67,11 +67,11 @@ async fn service() -> Result<Service<SpinStore>, SetupError> {
     Ok(Service::new(settings, records, blobs, SystemClock).with_outbound(SpinOutbound))
 }
 
-/// Reads all variables at once, since each may come from a server of its own.
+/// Reads all variables at once, because each may come from a server of its own.
 async fn read_settings() -> Result<Settings, SetupError> {
     let read = async |variable: &'static Variable| match read_variable(variable.name).await {
         Ok(value) => Ok((variable.name, value)),
-        // The provider's failure may pass, like a store's.
+        // A failure of the variables' provider may pass, like a store's.
         Err(error) => {
             let cause = anyhow::Error::new(error).context(format!("cannot read the variable {:?}", variable.name));
             Err(StoreError::new(StoreErrorKind::Unavailable, cause))

@@ -1,6 +1,6 @@
-//! The contract of a [`Store`], as a suite that any store can be put to.
+//! The contract of a [`Store`], as a test suite for any store.
 //!
-//! A store of one's own is held to it by a test of one line:
+//! A test of one line checks a store against the contract:
 //!
 //! ```
 //! use spin_chunked_upload::store::{MemoryStore, contract};
@@ -8,9 +8,9 @@
 //! pollster::block_on(contract::check(&MemoryStore::default())).unwrap();
 //! ```
 //!
-//! The suite looks at one handle of a store without faults, and at clones of it. It writes some 300 keys that begin
-//! with `contract/`, the longest of 255 bytes, and values of up to 1,000,000 bytes, which is what hosted platforms take.
-//! It removes all of them again. Other keys in the store are left alone.
+//! The suite tests one handle of a store without faults, and clones of the handle. It writes some 300 keys that begin
+//! with `contract/`. The longest key has 255 bytes, and the largest value has 1,000,000 bytes, which is what hosted
+//! platforms take. The suite removes all of these keys again, and leaves other keys alone.
 
 use std::collections::BTreeSet;
 
@@ -28,9 +28,9 @@ const PREFIX: &str = "contract/";
 const LONGEST_KEY: usize = 255;
 /// The largest value that each platform takes, in bytes.
 const LARGEST_VALUE: usize = 1_000_000;
-/// Keys of the listing that is looked at: more than a store lists at once.
+/// How many keys the suite lists: more than a store lists at once.
 const LISTED_KEYS: usize = 300;
-/// Operations that overlap.
+/// How many operations overlap.
 const OVERLAPPING: usize = 8;
 
 /// A clause of the contract that a store does not keep.
@@ -54,7 +54,7 @@ impl From<StoreError> for Reason {
     }
 }
 
-/// Holds a store to the contract, clause by clause.
+/// Checks a store against the contract, clause by clause.
 ///
 /// # Errors
 /// The first clause that the store does not keep.
@@ -74,7 +74,7 @@ fn key(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
-/// Bytes of this length in which no two stretches are equal for long.
+/// Pseudo-random bytes of this length.
 fn bytes(len: usize, seed: u64) -> Bytes {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let byte = |_| {
@@ -160,7 +160,7 @@ async fn overlap<S: Store>(store: &S) -> Kept {
     for ((key, value), found) in entries.iter().zip(found) {
         expect(found.as_ref() == Some(value), || format!("{key} has another value than was set"))?;
     }
-    // Of two writes of one key that overlap, one stands, whole.
+    // If two writes of one key overlap, the key has one of the two values, whole.
     let (key, one, other) = (&entries[0].0, bytes(40_000, 20), bytes(30_000, 21));
     for set in join_all([store.set(key, one.clone()), store.set(key, other.clone())]).await {
         set?;
@@ -169,7 +169,7 @@ async fn overlap<S: Store>(store: &S) -> Kept {
     expect(found.as_ref() == Some(&one) || found.as_ref() == Some(&other), || format!("{key} has a mixed value"))
 }
 
-/// The suite's keys in a listing; each once.
+/// The suite's keys in a listing. Each key must be listed once.
 async fn listed<S: Store>(store: &S) -> Result<BTreeSet<String>, Reason> {
     let keys: Vec<String> =
         store.keys().try_filter(|key| std::future::ready(key.starts_with(PREFIX))).try_collect().await?;

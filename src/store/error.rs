@@ -4,9 +4,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// The store could not do what it was asked.
+/// The store failed in an operation.
 ///
-/// What the platform says of its own store is the error's source: it is for the log, and not for clients.
+/// The platform's own error is this error's source. It is for the log, and not for clients.
 #[derive(Debug, Error)]
 #[error("the key-value store failed ({kind})")]
 pub struct StoreError {
@@ -15,7 +15,7 @@ pub struct StoreError {
     source: anyhow::Error,
 }
 
-/// What kind of failure it was: what an operator can do about it.
+/// The kind of a failure, by what an operator can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
@@ -28,7 +28,7 @@ pub enum StoreErrorKind {
 }
 
 impl StoreError {
-    /// An error of this kind, with what caused it: an error, or a text as [`anyhow::Error::msg`] takes one.
+    /// An error of this kind, with its cause: an error, or a text as [`anyhow::Error::msg`] takes one.
     pub fn new(kind: StoreErrorKind, source: impl Into<anyhow::Error>) -> Self {
         Self { kind, source: source.into() }
     }

@@ -1,7 +1,7 @@
 //! The key-value port: all that an upload needs of a platform's store.
 //!
-//! It has what every Spin platform's store has and no more: no compare-and-swap, no transaction, no listing by
-//! prefix. Reads may be stale; a `set` that was acknowledged is durable as far as the store is.
+//! It has only what every Spin platform's store has. There is no compare-and-swap, no transaction, and no listing by
+//! prefix. Reads may be stale. A `set` that was acknowledged is as durable as the store.
 
 pub mod contract;
 mod error;
@@ -18,8 +18,8 @@ pub type Keys = LocalBoxStream<'static, Result<String, StoreError>>;
 
 /// A store of values under string keys.
 ///
-/// Clones are handles of the same store. Operations may overlap; each acts on one key, all or nothing. [`contract`] says
-/// all of it, and holds a store to it.
+/// Clones are handles of the same store. Operations may overlap. Each operation acts on one key, and does all or
+/// nothing. [`contract`] has the whole contract, and checks a store against it.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -32,21 +32,22 @@ pub type Keys = LocalBoxStream<'static, Result<String, StoreError>>;
 /// # Ok::<_, spin_chunked_upload::store::StoreError>(())
 /// # }).unwrap();
 /// ```
-// The component runs on one thread, and so do the stores it is given: no future here needs to be `Send`.
+// A component and its stores run on one thread, so no future here needs to be `Send`.
 #[allow(async_fn_in_trait)]
 pub trait Store: Clone + 'static {
     /// The value under `key`, or `None` where there is none.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError>;
 
-    /// Puts `value` under `key`, in place of what was there. An error leaves open whether it was put.
+    /// Puts `value` under `key`, in place of the value that was there. After an error, the key has the old or the new
+    /// value.
     async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError>;
 
-    /// Removes `key`; that it wasn't there is no error.
+    /// Removes `key`. A missing key is not an error.
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
 
-    /// All keys, in no order; those that come or go meanwhile may be among them or not.
+    /// All keys, in no order. Keys that are added or removed meanwhile may be listed or not.
     ///
-    /// The cost grows with the store, and a listing may hold up other operations until it ends. So no chunk, completion or
-    /// download lists keys. Read a listing to its end, and use the store for nothing else meanwhile.
+    /// The cost grows with the store, and a listing may hold up other operations until it ends. So no chunk, completion
+    /// or download lists keys. Read a listing to its end, and use the store for nothing else meanwhile.
     fn keys(&self) -> Keys;
 }

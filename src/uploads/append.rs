@@ -1,5 +1,7 @@
-//! Appending to an upload. Bytes come in frames of any size, are hashed, cut into segments and stored while more come.
-//! They count only when the record is written.
+//! Appending to an upload.
+//!
+//! Bytes arrive in frames of any size. They are hashed, cut into segments, and stored while more bytes arrive. They
+//! count only when the record is written.
 
 use std::task::Poll;
 
@@ -16,59 +18,60 @@ use super::short_id::short_id;
 use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::store::{Store, StoreError};
 
-/// Segments that may be on their way to the store at once: nearly all of a chunk of 8 MiB, so that the latency of a store
-/// far away is paid once. Their bytes are the host's by then, which takes them when it is called. (The benchmark's limit,
-/// bench/limits, writes as many.)
+/// How many segments may be on their way to the store at once. These are nearly all segments of a chunk of 8 MiB, so
+/// such a chunk pays the latency of a distant store only once. The host holds the bytes of these segments: it takes
+/// them when it is called. (The benchmark's limit, bench/limits, writes as many.)
 const WRITES_IN_FLIGHT: usize = 8;
 
-/// Segments at the end of what is expected that are sent first and hashed afterwards, while the store is busy with them.
-/// If they were hashed as they come, the store would wait for them, and the answer would wait for the store.
+/// How many of the last expected segments are sent first and hashed afterwards, while the store is busy with them. If
+/// they were hashed first, the store would wait for them, and the answer would wait for the store.
 const HASHED_LATER: usize = 4;
 
-/// The most bytes of these segments. They are held in memory meanwhile, and may be larger than usual.
+/// The most bytes of these segments. They are held in memory until they are hashed, and `segment_size` may be larger
+/// than usual.
 const BYTES_HASHED_LATER: u64 = 3_500_000;
 
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
 
-/// Bytes being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at the end. An
-/// append that is dropped without either leaves orphans behind, which the sweep removes.
+/// Bytes that are being added at the end of an upload. Call [`commit`](Self::commit) or [`discard`](Self::discard) at
+/// the end. An append that is dropped without either leaves orphans behind, which the sweep removes.
 pub struct Append<S> {
     pub(super) uploads: Uploads<S>,
-    /// The upload as it stands in the store; `None` where it is new.
+    /// The upload as it is in the store; `None` if it is new.
     pub(super) stored: Option<Upload>,
-    /// The upload as it is to be: so far without the new bytes.
+    /// The upload as it will be, so far without the new bytes.
     upload: Upload,
-    /// Whether a new upload is to be on a list.
+    /// Whether a new upload will be on a list.
     pub(super) listed: bool,
     /// When the upload expires.
     deadline: Option<Timestamp>,
-    /// What is written stands under this tag.
+    /// The tag in the keys of all that this append writes.
     tag: Uuid,
     start: u64,
     /// How many bytes the declared total leaves room for; `None` while no total is known.
     room: Option<u64>,
-    /// How many bytes are to come in all, where that is known.
+    /// How many bytes are to come in all; `None` if that is not known.
     expected: Option<u64>,
     hasher: Hasher,
     segment: BytesMut,
-    /// Whether the segment at hand is hashed after it has been sent.
+    /// Whether the current segment is hashed after it has been sent.
     hash_later: bool,
     /// Segments that have been sent and are not hashed yet.
     unhashed: Vec<Bytes>,
-    /// How many of the bytes are on their way to the store, or there.
+    /// How many of the bytes have been sent to the store.
     sent: u64,
     writes: Writes,
 }
 
 impl<S: Store> Uploads<S> {
-    /// Continues `upload`, as [`find`](Uploads::find) has returned it, at `offset`. `total` is the file's length,
-    /// where the client says it.
+    /// Continues the upload at `offset`. `stored` is the upload as [`find`](Uploads::find) has returned it. `total` is
+    /// the file's length, if the client declares it.
     ///
     /// # Errors
-    /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::OffsetMismatch`];
-    /// [`Error::TotalMismatch`] where `total` differs from what was said before; [`Error::PastTotal`] where `total` is
-    /// below what has arrived; [`Error::Damaged`].
+    /// [`Error::AlreadyComplete`]; [`Error::Expired`] if the upload has lost its contents; [`Error::OffsetMismatch`];
+    /// [`Error::TotalMismatch`] if `total` differs from the total that was declared before; [`Error::PastTotal`] if
+    /// `total` is below the upload's offset; [`Error::Damaged`].
     pub fn append(&self, stored: Upload, offset: u64, total: Option<u64>) -> Result<Append<S>, Error> {
         if stored.is_complete() {
             return Err(Error::AlreadyComplete);
@@ -114,7 +117,7 @@ impl<S: Store> Append<S> {
         })
     }
 
-    /// The upload as it was before the new bytes, but for what has been said of it since.
+    /// The upload as it was before the new bytes, with the total and the filename that this append has set.
     pub fn upload(&self) -> &Upload {
         &self.upload
     }
@@ -124,17 +127,17 @@ impl<S: Store> Append<S> {
         self.sent + self.segment.len() as u64
     }
 
-    /// Says how many bytes are to come, which makes the last of them faster. It is no limit.
+    /// Declares how many bytes are to come, which makes the last of them faster. It is not a limit.
     pub fn expect(&mut self, bytes: u64) {
         self.expected = Some(bytes);
     }
 
-    /// Says when the upload expires: the bytes don't count after that.
+    /// Sets when the upload expires. The bytes don't count after that.
     pub fn set_deadline(&mut self, deadline: Timestamp) {
         self.deadline = Some(deadline);
     }
 
-    /// Names the file: the name may come after the bytes.
+    /// Sets the filename, which may come after the bytes.
     pub fn set_filename(&mut self, filename: String) {
         self.upload.filename = filename;
     }
@@ -142,8 +145,8 @@ impl<S: Store> Append<S> {
     /// Adds bytes. It waits for the store only while as many segments as allowed are on their way to it.
     ///
     /// # Errors
-    /// [`Error::PastTotal`] where the bytes go beyond the upload's total; [`Error::Store`]. The append can only be
-    /// discarded then.
+    /// [`Error::PastTotal`] if the bytes go beyond the upload's total; [`Error::Store`]. After an error, the append can
+    /// only be discarded.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         self.check_room(bytes.len())?;
         let segment_size = self.upload.segment_size as usize;
@@ -153,7 +156,8 @@ impl<S: Store> Append<S> {
             }
             let (now, later) = bytes.split_at(bytes.len().min(segment_size - self.segment.len()));
             self.segment.extend_from_slice(now);
-            // The bytes are hashed now, while they are in the processor's cache. The store gets the segment without a copy.
+            // The bytes are hashed now, while they are in the processor's cache. The store gets the segment without a
+            // copy.
             if !self.hash_later {
                 self.hasher.update(now);
             }
@@ -179,7 +183,7 @@ impl<S: Store> Append<S> {
         if !self.hash_later {
             self.hash_the_rest();
         }
-        // The first segment grows as it needs to, since it is often the only one, and small.
+        // The first segment grows as needed, because it is often the only one, and small.
         if self.sent > 0 {
             self.segment.reserve(segment_size);
         }
@@ -191,7 +195,7 @@ impl<S: Store> Append<S> {
         }
     }
 
-    /// Sends the segment at hand to the store, without waiting for the answer.
+    /// Sends the current segment to the store, without waiting for the answer.
     async fn send_segment(&mut self) -> Result<(), Error> {
         while self.writes.len() >= WRITES_IN_FLIGHT {
             self.writes.try_next().await?;
@@ -204,7 +208,7 @@ impl<S: Store> Append<S> {
         self.sent += segment.len() as u64;
         let blobs = self.uploads.blobs.clone();
         let mut write: Write = Box::pin(async move { blobs.set(&key, segment).await });
-        // A future does nothing before it is polled. Among the others, this one would wait for its turn.
+        // A future does nothing before it is polled. `writes` polls its futures only when the append waits for them.
         match futures::poll!(&mut write) {
             Poll::Ready(written) => written?,
             Poll::Pending => self.writes.push(write),
@@ -212,12 +216,13 @@ impl<S: Store> Append<S> {
         Ok(())
     }
 
-    /// Makes the bytes part of the upload, and returns it as it is then.
+    /// Makes the bytes part of the upload, and returns the upload with them.
     ///
     /// # Errors
-    /// [`Error::OffsetMismatch`], [`Error::AlreadyComplete`] or [`Error::NotFound`] where another request was faster;
-    /// [`Error::Expired`]; [`Error::TooLate`] after twelve hours; [`Error::Store`]. The upload is as it was then, unless
-    /// it was the last write, of the record, that failed: the store alone knows whether that was done.
+    /// [`Error::OffsetMismatch`], [`Error::AlreadyComplete`] or [`Error::NotFound`] if another request was faster;
+    /// [`Error::Expired`]; [`Error::TooLate`] after twelve hours; [`Error::Store`]. After an error, the upload is as it
+    /// was. There is one exception: if the last write fails, which is that of the record, only the store knows whether
+    /// it was done.
     pub async fn commit(mut self) -> Result<Upload, Error> {
         let record = match self.finish().await {
             Ok(()) => self.upload.to_json(),
@@ -239,7 +244,7 @@ impl<S: Store> Append<S> {
         }
     }
 
-    /// Writes everything but the record into the store, and brings `self.upload` to what the record is to say.
+    /// Writes everything but the record into the store, and changes `self.upload` to what the record will say.
     pub(super) async fn finish(&mut self) -> Result<(), Error> {
         if !self.segment.is_empty() {
             self.send_segment().await?;
@@ -251,7 +256,7 @@ impl<S: Store> Append<S> {
         }
         self.upload.checksum = Progress::Running(self.hasher.save());
 
-        // All of them run to their end, even if one fails: no write may come after the removal of what it wrote.
+        // All of them run to their end, even if one fails, because no write may end after the removal of what it wrote.
         let (segments, page, listing, unmoved) = join4(
             drain(&mut self.writes),
             self.uploads.store_page(&self.upload, self.tag, page),
@@ -266,10 +271,10 @@ impl<S: Store> Append<S> {
         self.uploads.check_not_too_late()
     }
 
-    /// Gives up: the upload stays as it was, and what was stored of the bytes is removed. A segment that can't be
-    /// removed now is left to the sweep.
+    /// Gives up. The upload stays as it was, and the stored bytes are removed. The sweep removes a segment that can't
+    /// be removed now.
     pub async fn discard(mut self) {
-        // A write under way would come after its removal.
+        // A write under way could end after the removal of what it wrote.
         let _ = drain(&mut self.writes).await;
         let offsets = (0..self.sent).step_by(self.upload.segment_size as usize);
         let removals = stream::iter(offsets).for_each_concurrent(REMOVALS_IN_FLIGHT, async |offset| {
@@ -284,7 +289,7 @@ impl<S: Store> Append<S> {
     }
 }
 
-/// Waits for all writes, and answers with the first failure.
+/// Waits for all writes, and returns the first failure.
 async fn drain(writes: &mut Writes) -> Result<(), StoreError> {
     let mut result = Ok(());
     while let Some(written) = writes.next().await {
@@ -311,7 +316,7 @@ impl<S: Store> Uploads<S> {
         Ok(())
     }
 
-    /// Looks whether the upload still is what it was when the request began.
+    /// Checks that the upload is still what it was when the request began.
     pub(super) async fn check_unmoved(&self, stored: Option<&Upload>) -> Result<(), Error> {
         let Some(stored) = stored else {
             return Ok(());

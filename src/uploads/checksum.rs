@@ -21,10 +21,10 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
 
-    /// Its name as Python's hashlib has it, which is also that of the field a client sends the checksum in.
+    /// The algorithm's name in Python's hashlib. A client sends the checksum in a field of this name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Md5 => "md5",
@@ -35,7 +35,7 @@ impl Algorithm {
     }
 }
 
-/// A file's checksum in lower-case hex, and the algorithm it was computed by.
+/// A file's checksum in lower-case hex, and its algorithm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checksum {
     /// The algorithm.
@@ -51,7 +51,7 @@ impl Checksum {
     }
 }
 
-/// A checksum in the making.
+/// A running checksum.
 #[derive(Clone)]
 pub(crate) struct Hasher {
     algorithm: Algorithm,
@@ -73,7 +73,7 @@ impl Hasher {
         self.digest.update(bytes);
     }
 
-    /// The checksum of what has come so far.
+    /// The checksum of the bytes so far.
     pub(crate) fn checksum(&self) -> Checksum {
         Checksum { algorithm: self.algorithm, hex: hex::encode(self.digest.finish()) }
     }
@@ -83,7 +83,7 @@ impl Hasher {
         HasherState { algorithm: self.algorithm, state: hex::encode(self.digest.save()) }
     }
 
-    /// The hasher that goes on where `saved` left off.
+    /// The hasher that continues from `saved`.
     pub(super) fn resume(saved: &HasherState) -> Result<Self, Error> {
         let unreadable = || Damage::new("its checksum's state can't be read");
         let state = hex::decode(&saved.state).map_err(|error| unreadable().because(error))?;
@@ -92,12 +92,12 @@ impl Hasher {
     }
 }
 
-/// What a hasher needs of the hash crates' types, whose own traits are not made to be `dyn`.
+/// What a hasher needs of the hash crates' types. Their own traits are not made for `dyn`.
 trait RunningDigest {
     fn update(&mut self, bytes: &[u8]);
     fn finish(&self) -> Vec<u8>;
     fn save(&self) -> Vec<u8>;
-    /// Goes on from a saved state; says whether it could be read.
+    /// Continues from a saved state. Returns whether the state could be read.
     fn load(&mut self, state: &[u8]) -> bool;
     fn boxed(&self) -> Box<dyn RunningDigest>;
 }

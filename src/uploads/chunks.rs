@@ -1,9 +1,9 @@
-//! The list of an upload's chunks, which stays small however many there are.
+//! The list of an upload's chunks. It stays small, however many chunks there are.
 //!
 //! The record holds the newest chunks themselves. When they are more than [`FANOUT`], the oldest of them are written
-//! out as a page, which stands one level up as a single entry; pages too many for their level become a page of the
-//! next, and so on. So a list of n chunks is a few entries on each of log(n) levels, and the entries of the highest
-//! level come first in the file.
+//! into a page. One entry on the next level stands for the page. When a level has too many pages, they become a page of
+//! the next level, and so on. So a list of n chunks has a few entries on each of log(n) levels. The entries of the
+//! highest level come first in the file.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,16 +13,16 @@ use super::error::{Damage, Error};
 /// How many entries make a page.
 const FANOUT: usize = 16;
 
-/// Levels that are enough for any file: a page of the highest stands for 16^16 chunks.
+/// Enough levels for any file: an entry of the highest level stands for 16^15 chunks.
 const MAX_LEVELS: usize = 16;
 
-/// Some bytes of the file in a row: a chunk, or the chunks of a page.
+/// A range of the file's bytes: a chunk, or the chunks of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(u64, Uuid)", into = "(u64, Uuid)")]
 pub(super) struct Entry {
-    /// How many bytes.
+    /// The length in bytes.
     pub(super) len: u64,
-    /// The tag that they were written under.
+    /// The tag that the chunk or the page was written under.
     pub(super) tag: Uuid,
 }
 
@@ -61,11 +61,11 @@ impl Chunks {
         self.push_at(0, chunk);
     }
 
-    /// Takes a page's worth of entries out of a level that has too many, and puts one entry for them on the level above,
-    /// with the tag that the page is written under.
+    /// Takes a page of entries out of a level that has too many, and puts one entry for the page on the level above.
+    /// That entry has the tag that the page is written under.
     ///
-    /// One call, and so one page a commit, is enough: a level gets at most one entry a commit, and the ones above the
-    /// lowest get theirs so seldom that each finds a commit of its own before it needs another.
+    /// One call, and so one page, is enough for each commit. A commit adds at most one entry to a level. The levels
+    /// above the lowest get an entry so rarely that a later commit can write their page before they need another.
     pub(super) fn take_page(&mut self, tag: Uuid) -> Option<Vec<Entry>> {
         let level = self.levels.iter().position(|entries| entries.len() >= FANOUT)?;
         let page: Vec<Entry> = self.levels[level].drain(..FANOUT).collect();
@@ -74,7 +74,7 @@ impl Chunks {
         Some(page)
     }
 
-    /// What can't be right about a list that was read.
+    /// What is wrong with a list that was read; `None` if nothing is.
     pub(super) fn fault(&self) -> Option<&'static str> {
         if self.levels.len() > MAX_LEVELS {
             return Some("its list has too many levels");
@@ -93,7 +93,8 @@ impl Chunks {
     }
 }
 
-/// How many bytes the entries have together; `None` if one has none, or all have more than a file can have.
+/// How many bytes the entries have together. `None` if an entry has no bytes, or if all have more bytes than a file can
+/// have.
 fn len_of<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> Option<u64> {
     let len = entries.try_fold(0, |sum: u64, entry| sum.checked_add(entry.len).filter(|_| entry.len > 0))?;
     i64::try_from(len).is_ok().then_some(len)
@@ -105,7 +106,7 @@ pub(super) fn page_to_json(page: &[Entry]) -> Result<Vec<u8>, Error> {
 }
 
 /// The page that an entry stands for, as it was stored. The page must have as many bytes as the entry says. So a page
-/// can't contain itself.
+/// of several entries can't contain itself.
 pub(super) fn page_from_json(json: &[u8], stands_for: Entry) -> Result<Vec<Entry>, Error> {
     let page: Vec<Entry> =
         serde_json::from_slice(json).map_err(|error| Damage::new("a page can't be read").because(error))?;

@@ -1,16 +1,16 @@
-//! The time, and the tags that requests draw.
+//! The time, and the tags of appends.
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 /// What an upload needs to know of time.
 ///
-/// A tag tells when it was drawn: its first bits are this clock's time. So one clock gives both.
+/// A tag tells when it was drawn, because its first bits are this clock's time. So one clock gives both.
 pub trait Clock {
     /// The time now, in whole microseconds.
     fn now(&self) -> Timestamp;
 
-    /// A tag that nobody has drawn before: a UUID of version 7 (RFC 9562, 5.7) of this clock's time.
+    /// A new tag, which no other append has: a UUID of version 7 (RFC 9562, 5.7) with this clock's time.
     fn tag(&self) -> Uuid;
 }
 
@@ -19,7 +19,7 @@ pub trait Clock {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    /// In whole microseconds, as the answers show it.
+    /// The time in whole microseconds, as the answers show it.
     fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)

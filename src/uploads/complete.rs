@@ -1,4 +1,4 @@
-//! Completing an upload: its checksum is at hand, so no byte is read again.
+//! Completing an upload. The record has the running checksum, so no byte is read again.
 //!
 //! A completion has two steps, so that a view or a hook can look at the verified upload before it is final.
 
@@ -12,24 +12,24 @@ use super::short_id::short_id;
 use super::{Append, Error, Uploads, keys};
 use crate::store::Store;
 
-/// How long after its upload expired a completion may still become final that began before: well below the time for
-/// which a sweep leaves such an upload alone.
+/// How long after its upload's expiry a completion may still become final, if it began before the expiry. A sweep
+/// leaves an expired upload alone for much longer.
 const GRACE: SignedDuration = SignedDuration::from_secs(40);
 
 /// What the file's checksum must be.
 #[derive(Clone, Copy, Debug)]
 pub enum Expected<'a> {
-    /// This one, in hex of either case.
+    /// This checksum, in hex of either case.
     Checksum(&'a str),
-    /// Whatever it is.
+    /// Any checksum.
     Any,
 }
 
-/// An upload whose checksum has been verified. It is complete after [`commit`](Self::commit). If this is dropped instead,
-/// the upload stays as it was. New bytes need a [`discard`](Self::discard).
+/// An upload whose checksum has been verified. It is complete after [`commit`](Self::commit). If this value is dropped
+/// instead, the upload stays as it was, but new bytes stay in the store. [`discard`](Self::discard) removes them.
 pub struct Verified<S> {
     uploads: Uploads<S>,
-    /// The upload as it stands in the store; `None` where it is new.
+    /// The upload as it is in the store; `None` if it is new.
     stored: Option<Upload>,
     /// The upload as it will be.
     upload: Upload,
@@ -39,10 +39,10 @@ pub struct Verified<S> {
 }
 
 impl<S: Store> Uploads<S> {
-    /// Verifies the upload, as [`find`](Uploads::find) has returned it; its file will be served under `path`.
+    /// Verifies the upload, as [`find`](Uploads::find) has returned it. Its file will be served under `path`.
     ///
     /// # Errors
-    /// [`Error::AlreadyComplete`]; [`Error::Expired`] where it has lost its contents; [`Error::Incomplete`] where
+    /// [`Error::AlreadyComplete`]; [`Error::Expired`] if the upload has lost its contents; [`Error::Incomplete`] if
     /// bytes are missing; [`Error::ChecksumMismatch`]. In each case the upload stays as it was.
     pub fn verify(&self, upload: Upload, expected: Expected<'_>, path: String) -> Result<Verified<S>, Error> {
         let stored = Some(upload.clone());
@@ -79,11 +79,11 @@ impl<S: Store> Uploads<S> {
 }
 
 impl<S: Store> Append<S> {
-    /// Stores the last of the bytes and verifies the upload that they make: with one record written in the end instead
-    /// of two.
+    /// Stores the last of the bytes, and verifies the upload with them. So only one record is written in the end,
+    /// instead of two.
     ///
     /// # Errors
-    /// Those of [`commit`](Append::commit) and [`Uploads::verify`]; nothing is left of the bytes then.
+    /// Those of [`commit`](Append::commit) and [`Uploads::verify`]. After an error, nothing is left of the bytes.
     pub async fn verify(mut self, expected: Expected<'_>, path: String) -> Result<Verified<S>, Error> {
         let verified = match self.finish().await {
             Ok(()) => self.uploads.verified(self.upload().clone(), expected, path),
@@ -116,20 +116,20 @@ impl<S: Store> Verified<S> {
         self.uploads.read(&self.upload, range)
     }
 
-    /// Says when the upload expires: a completion that isn't final soon after that doesn't count.
+    /// Sets when the upload expires. A completion that isn't final soon after that doesn't count.
     pub fn set_deadline(&mut self, deadline: Timestamp) {
         self.deadline = Some(deadline);
     }
 
     /// Completes the upload.
     ///
-    /// The upload is looked at again right before. The hook may have taken its time, and another request may have completed
-    /// the upload with other bytes meanwhile.
+    /// This method checks the upload again right before the write. The hook may have taken long, and another request
+    /// may have completed the upload with other bytes meanwhile.
     ///
     /// # Errors
-    /// [`Error::AlreadyComplete`], [`Error::NotFound`] or [`Error::OffsetMismatch`] where another request was faster;
-    /// [`Error::Expired`] where that took too long; [`Error::TooLate`] after twelve hours; the upload stays as it was
-    /// then. [`Error::Store`] leaves open whether it is complete.
+    /// [`Error::AlreadyComplete`], [`Error::NotFound`] or [`Error::OffsetMismatch`] if another request was faster;
+    /// [`Error::Expired`] if the completion took too long; [`Error::TooLate`] after twelve hours. After these errors,
+    /// the upload stays as it was. After [`Error::Store`], the upload may be complete or not.
     pub async fn commit(self) -> Result<Upload, Error> {
         let unmoved = self.uploads.check_unmoved(self.stored.as_ref()).await;
         match unmoved.and_then(|()| self.check_in_time()).and_then(|()| self.upload.to_json()) {
@@ -162,7 +162,7 @@ impl<S: Store> Verified<S> {
         );
     }
 
-    /// Gives up: the upload stays as it was, and what came with the request is removed.
+    /// Gives up. The upload stays as it was, and the bytes that came with the request are removed.
     pub async fn discard(self) {
         if let Some(append) = self.append {
             append.discard().await;

@@ -9,18 +9,18 @@ use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::error_chain::error_chain;
 use crate::store::Store;
 
-/// Segments and pages that the request itself removes: 1 GB of a file. The sweep removes the others.
+/// How many segments and pages the request itself removes: 1 GB of a file by default. The sweep removes the others.
 const REMOVALS_BY_REQUEST: usize = 1_000;
 
 impl<S: Store> Uploads<S> {
-    /// Deletes the upload, complete or not, and what it consists of.
+    /// Deletes the upload, complete or not, and its contents.
     ///
-    /// The mark that it is deleted comes first and stays, so that a request under way can't revive the upload. From then on
-    /// the upload is gone for everybody, and nothing that goes wrong is an error. The contents of a large upload, and those
-    /// whose removal fails, are left to the sweep.
+    /// The mark of the deletion is written first and stays, so that a request under way can't revive the upload. From
+    /// then on, the upload is gone for everybody, and no later failure is an error. The sweep removes the rest of a
+    /// large upload's contents, and contents whose removal has failed.
     ///
     /// # Errors
-    /// [`Error::Store`] where the mark can't be written: the upload is as it was, or gone.
+    /// [`Error::Store`] if the write of the mark fails. The upload is then as it was, or gone.
     pub async fn delete(&self, upload: &Upload) -> Result<(), Error> {
         self.put_mark(upload).await?;
         log::info!(upload:% = short_id(upload.id); "upload_deleted");
@@ -30,7 +30,7 @@ impl<S: Store> Uploads<S> {
         Ok(())
     }
 
-    /// Removes the records, and contents as far as they are few.
+    /// Removes the records, and a bounded part of the contents.
     async fn remove_some(&self, upload: &Upload) -> Result<(), Error> {
         let parts = self.parts(upload, 0..upload.offset()).take(REMOVALS_BY_REQUEST);
         let remove = |part: Part| async move { Ok(self.blobs.delete(part.key()).await?) };
@@ -39,7 +39,7 @@ impl<S: Store> Uploads<S> {
         contents
     }
 
-    /// Deletes the upload, and leaves what it consists of to the sweep.
+    /// Deletes the upload, and leaves its contents to the sweep.
     pub(super) async fn mark_deleted(&self, upload: &Upload) -> Result<(), Error> {
         self.put_mark(upload).await?;
         self.remove_records(upload).await

@@ -6,7 +6,8 @@ use uuid::Uuid;
 use super::short_id::short_id;
 use crate::store::StoreError;
 
-/// Why an upload could not be found, continued, completed or read. Nothing has changed in the store.
+/// Why an upload could not be found, continued, completed or read. After any error but [`Error::Store`], the upload is
+/// as it was.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -16,29 +17,29 @@ pub enum Error {
     /// The upload is complete: it can't be continued.
     #[error("the upload is complete")]
     AlreadyComplete,
-    /// The bytes don't follow those that are there.
+    /// The bytes don't begin at the upload's offset.
     #[error("the upload stands at offset {expected}, not {provided}")]
     OffsetMismatch {
-        /// Where the upload stands.
+        /// The upload's offset.
         expected: u64,
-        /// Where the bytes would have begun.
+        /// The offset at which the bytes would have begun.
         provided: u64,
     },
-    /// The upload was to be complete by now.
+    /// The upload was not complete before its expiry.
     #[error("the upload has expired")]
     Expired,
     /// The request took so long that a sweep may have removed what it wrote.
     #[error("the request took too long")]
     TooLate,
-    /// The file's length was said before, and differently.
+    /// An earlier request has declared another total.
     #[error("the upload's total is {expected} bytes, not {provided}")]
     TotalMismatch {
-        /// What was said first.
+        /// The total that was declared first.
         expected: u64,
-        /// What is said now.
+        /// The total that is declared now.
         provided: u64,
     },
-    /// The bytes go beyond the file's length.
+    /// The bytes go beyond the upload's total.
     #[error("the bytes go beyond the upload's total of {total} bytes")]
     PastTotal {
         /// The file's length.
@@ -52,10 +53,10 @@ pub enum Error {
         /// How many there should be.
         total: u64,
     },
-    /// The file's checksum is another one than was expected.
+    /// The file's checksum is not the expected one.
     #[error("the checksum does not match")]
     ChecksumMismatch,
-    /// What is stored can't be understood, or a part of it is missing.
+    /// The stored upload can't be read, or a part of it is missing.
     #[error(transparent)]
     Damaged(#[from] Damage),
     /// The store failed.
@@ -63,7 +64,7 @@ pub enum Error {
     Store(#[from] StoreError),
 }
 
-/// What is wrong with a stored upload. The text is for the log; ids in it are cut short.
+/// What is wrong with a stored upload. The text is for the log, so ids in it are cut short.
 #[derive(Debug, Error)]
 #[error("the stored upload is damaged: {what}")]
 pub struct Damage {
@@ -82,14 +83,14 @@ impl Damage {
         Self::new(format!("the checksum of {} can't be read", short_id(id)))
     }
 
-    /// Adds what was found when the stored bytes were read.
+    /// Adds the error that was its cause.
     pub(super) fn because(self, source: impl Into<anyhow::Error>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
 }
 
 impl Error {
-    /// The error's name for programs, which stays what it is from version to version.
+    /// The error's name for programs. It stays the same in all versions.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "upload_not_found",

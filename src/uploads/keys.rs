@@ -1,4 +1,4 @@
-//! The keys that an upload's parts stand under; all below 255 bytes, the hosted platforms' limit.
+//! The keys of an upload's parts. All are shorter than 255 bytes, the hosted platforms' limit.
 
 use uuid::Uuid;
 
@@ -29,7 +29,7 @@ pub(super) fn page(id: Uuid, tag: Uuid) -> String {
     format!("page/{id}/{tag}")
 }
 
-/// What a key of the store is to an upload.
+/// What a key of the store means for an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The record of an open upload.
@@ -46,7 +46,7 @@ pub(super) enum Role {
     Listed(ListCursor),
 }
 
-/// The upload that a key belongs to, and what it is to it; `None` for a key that is none of this service's.
+/// The upload that a key belongs to, and the key's role; `None` if the key is not this service's.
 pub(super) fn parse(key: &str) -> Option<(Uuid, Role)> {
     let (kind, rest) = key.split_once('/')?;
     if kind == "list" {

@@ -1,8 +1,8 @@
 //! Listing uploads, oldest first.
 //!
-//! A store lists its keys in no order and without a prefix. So an upload that is to be listed has a key of its own, which
-//! says whose the upload is and when it was created. A listing goes through all keys once. It holds as many cursors as the
-//! caller asks for, or one for each of the owner's uploads where the caller asks for all.
+//! A store lists its keys in no order and without a prefix. So an upload that is to be listed has a key of its own,
+//! which tells the upload's user and the time of its creation. A listing goes through all keys once. It holds as many
+//! cursors as the caller asks for, or one for each of the owner's uploads if the caller asks for all.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -19,20 +19,21 @@ use super::short_id::short_id;
 use crate::error_chain::error_chain;
 use crate::store::Store;
 
-/// Records that are fetched ahead of the reader.
+/// How many records are fetched ahead of the reader.
 const READS_IN_FLIGHT: usize = 4;
 const PREFIX: &str = "list/";
 
 /// Whose uploads to list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner<'a> {
-    /// Everyone's, also those without a user.
+    /// The uploads of all users, and those without a user.
     Anyone,
-    /// This user's.
+    /// The uploads of this user.
     User(&'a str),
 }
 
-/// Where an upload stands in a list: by creation, then by id. As text (`<microseconds>-<id>`) it sorts the same.
+/// An upload's place in a list, which is ordered by creation, then by id. The cursor's text (`<microseconds>-<id>`)
+/// sorts the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListCursor {
     created_at: Timestamp,
@@ -60,7 +61,7 @@ impl std::fmt::Display for ListCursor {
     }
 }
 
-/// The text is no cursor of a list.
+/// The text is not a cursor of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCursor;
 
@@ -80,7 +81,8 @@ pub(super) fn key(upload: &Upload) -> String {
     format!("{}{}", prefix(upload.user.as_deref()), ListCursor::of(upload))
 }
 
-/// A user's name may be long and of any characters; its hash is neither.
+/// What the keys of a user's list begin with. A user's name may be long and have any characters, so the key has its
+/// hash.
 fn prefix(user: Option<&str>) -> String {
     match user {
         Some(user) => format!("{PREFIX}{}/", hex::encode(&Sha256::digest(user)[..16])),
@@ -89,7 +91,7 @@ fn prefix(user: Option<&str>) -> String {
 }
 
 impl Owner<'_> {
-    /// The cursor that a key stands for, if it is on this owner's list.
+    /// The cursor in a key, if the key is on this owner's list.
     fn cursor(self, key: &str) -> Option<ListCursor> {
         let cursor = match self {
             Self::Anyone => key.strip_prefix(PREFIX)?.split_once('/')?.1,
@@ -107,8 +109,8 @@ impl Owner<'_> {
 }
 
 impl<S: Store> Uploads<S> {
-    /// The cursors of the owner's uploads after a cursor, oldest first, at most `limit` of them. An upload may be gone when
-    /// it is looked up.
+    /// The cursors of the owner's uploads after a cursor, oldest first, at most `limit` of them. An upload may be gone
+    /// when it is looked up.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -132,7 +134,7 @@ impl<S: Store> Uploads<S> {
         Ok(cursors.into_iter().collect())
     }
 
-    /// The owner's uploads at these cursors, in their order; those that are gone or damaged are left out.
+    /// The owner's uploads at these cursors, in their order. Uploads that are gone or damaged are left out.
     pub fn look_up<'a>(&self, owner: Owner<'a>, cursors: Vec<ListCursor>) -> LocalBoxStream<'a, Result<Upload, Error>> {
         let uploads = self.clone();
         let lookups = stream::iter(cursors).map(move |cursor| {

@@ -15,26 +15,26 @@
 //!
 //! # Why it is exact
 //!
-//! An upload's record names all that the upload consists of, and writing it is the commit of a chunk: one `set`,
-//! after the store has acknowledged every segment of the chunk. `<tag>` is a number of the append that wrote the segment
-//! ([`Clock::tag`]), drawn anew for each append, so no request ever writes a key that another one has written: segments
-//! never change. A late, repeated or hostile request can at worst write a record of its own, and that one is as
-//! consistent as any. It can't undo a completion or a deletion, because these stand under keys of their own.
+//! An upload's record names all that the upload consists of. The write of the record is the commit of a chunk: one
+//! `set`, after the store has acknowledged every segment of the chunk. `<tag>` is a number of the append that wrote the
+//! segment ([`Clock::tag`]). Each append draws a new tag, so no request writes a key that another request has written,
+//! and segments never change. A late, repeated or hostile request can at worst write a record of its own, which is as
+//! consistent as any other. It can't undo a completion or a deletion, because these have keys of their own.
 //!
-//! Tags are drawn rather than computed from the running checksum because md5 collides at will today: two chunks with
-//! equal running checksums would share a key, and the second would change what the first one's upload says. A drawn
-//! tag needs no such trust, names a whole chunk instead of each of its segments (so the record stays small), and lets a
-//! request that fails remove what it wrote: nobody else can refer to it. What that costs: a repeated chunk writes its
-//! bytes anew instead of over themselves.
+//! Tags are drawn, and not computed from the running checksum, because anybody can make md5 collisions today. Two
+//! chunks with equal running checksums would share a key, and the second chunk would change the upload of the first. A
+//! drawn tag does not depend on the checksum. It names a whole chunk instead of each of its segments, so the record
+//! stays small. A request that fails can remove what it wrote, because no other record can refer to it. The cost is
+//! that a repeated chunk writes its bytes under new keys, instead of over the old ones.
 //!
-//! What a crashed request leaves behind is found by its tag, whose first bits are a time: see `sweep.rs`.
+//! The sweep finds what a crashed request leaves behind by its tag, whose first bits are a time (`sweep/mod.rs`).
 //!
-//! Of two requests racing from one offset each commits a consistent upload, and the last one stands. Both look at the
-//! record again right before they commit, so that the loser nearly always learns of it in its own answer.
+//! If two requests race from one offset, each commits a consistent upload, and the last one stands. Both check the
+//! record again right before they commit, so the loser nearly always learns of its loss in its own answer.
 //!
-//! The same goes for completions, which look again too. Two of them with different bytes, both between that look and
-//! their write, can both be acknowledged: with reads and writes alone, no number of steps decides who is first. The
-//! simulation (`simulation/`) allows for exactly that, and finds nothing else.
+//! The same is true for completions, which check the record again, too. Two completions with different bytes can both
+//! be acknowledged, if both are between this check and their write. With reads and writes alone, no number of steps
+//! decides which one is first. The simulation (`simulation/`) allows for exactly that, and finds nothing else.
 
 mod append;
 mod checksum;
@@ -71,7 +71,7 @@ use uuid::Uuid;
 
 use crate::store::Store;
 
-/// Keys that are removed at once.
+/// How many keys are removed at once.
 const REMOVALS_IN_FLIGHT: usize = 8;
 
 /// The uploads of a store, as one request sees them.
@@ -86,7 +86,7 @@ pub struct Uploads<S> {
 }
 
 impl<S: Store> Uploads<S> {
-    /// The uploads whose records are in one store, and whose contents are there too or in another one.
+    /// The uploads whose records are in one store. Their contents are in that store, too, or in another one.
     ///
     /// The request begins now, by this clock.
     pub fn new(records: S, blobs: Option<S>, clock: impl Clock + 'static) -> Self {
@@ -95,7 +95,7 @@ impl<S: Store> Uploads<S> {
         Self { records, blobs, blobs_apart, clock: Rc::new(clock), began_at }
     }
 
-    /// When the request began: the time that an upload of it is created.
+    /// When the request began. An upload that it creates has this time.
     pub fn began_at(&self) -> Timestamp {
         self.began_at
     }
@@ -117,7 +117,7 @@ impl<S: Store> Uploads<S> {
     /// [`Error::NotFound`], also where it was deleted; [`Error::Damaged`]; [`Error::Store`].
     pub async fn find(&self, id: Uuid) -> Result<Upload, Error> {
         let (deleted, complete, open) = (keys::deleted(id), keys::complete(id), keys::open(id));
-        // All three run to their end, even if one fails: an operation under way is not to be dropped.
+        // All three run to their end, even if one fails, because an operation under way must not be dropped.
         let (deleted, complete, open) =
             join3(self.records.get(&deleted), self.records.get(&complete), self.records.get(&open)).await;
         match (deleted?, complete?.or(open?)) {

@@ -1,4 +1,4 @@
-//! Reading a complete upload's bytes, any range of them.
+//! Reading an upload's bytes, or any range of them.
 
 use std::ops::Range;
 
@@ -13,13 +13,13 @@ use super::short_id::short_ids;
 use super::{Error, Uploads, keys};
 use crate::store::Store;
 
-/// Segments that are fetched ahead of the reader.
+/// How many segments are fetched ahead of the reader.
 const READS_IN_FLIGHT: usize = 2;
 
 /// A file's bytes in order, each item at most a segment.
 pub type ByteStream = LocalBoxStream<'static, Result<Bytes, Error>>;
 
-/// A key of the upload's, in the order of the file; a page comes after all that it lists.
+/// A key of an upload's contents. Parts come in the order of the file. A page comes after all that it lists.
 pub(super) enum Part {
     Segment(Segment),
     Page(String),
@@ -41,10 +41,10 @@ pub(super) struct Segment {
 }
 
 impl<S: Store> Uploads<S> {
-    /// The bytes of `range`; what lies past the upload's offset is left out.
+    /// The bytes of `range`, up to the upload's offset.
     ///
-    /// The stream ends with [`Error::Damaged`] where a part is missing (the upload may have been deleted meanwhile),
-    /// or [`Error::Store`].
+    /// The stream ends with [`Error::Damaged`] if a part is missing (the upload may have been deleted meanwhile), or
+    /// with [`Error::Store`].
     pub fn read(&self, upload: &Upload, range: Range<u64>) -> ByteStream {
         let blobs = self.blobs.clone();
         let fetches = self.parts(upload, range).try_filter_map(move |part| {
@@ -59,7 +59,7 @@ impl<S: Store> Uploads<S> {
         fetches.try_buffered(READS_IN_FLIGHT).boxed_local()
     }
 
-    /// The keys that `range` of the upload consists of.
+    /// The keys of the upload's contents in `range`.
     pub(super) fn parts(
         &self,
         upload: &Upload,
@@ -81,20 +81,20 @@ async fn fetch<S: Store>(blobs: S, segment: Segment) -> Result<Bytes, Error> {
     Ok(bytes.slice(wanted))
 }
 
-/// A walk through the list of chunks, pages and all.
+/// A walk through the list of chunks and its pages.
 struct Walk<S> {
     blobs: S,
     id: Uuid,
     segment_size: u64,
     range: Range<u64>,
-    /// What is still to be visited; the next is the last.
+    /// The steps that are still to do. The last one is the next.
     ahead: Vec<Step>,
 }
 
 enum Step {
     /// An entry of a level, and where its bytes begin in the file.
     Entry { level: usize, start: u64, entry: Entry },
-    /// What is left of a chunk.
+    /// The rest of a chunk, from `from` on.
     Chunk { start: u64, from: u64, entry: Entry },
     /// A page whose entries have been visited.
     Leave { key: String },
@@ -152,7 +152,7 @@ impl<S: Store> Walk<S> {
         Ok(())
     }
 
-    /// The chunk's segment at `from`, if any of it is wanted; the rest of the chunk is put ahead.
+    /// The chunk's segment at `from`, if any of it is wanted. The rest of the chunk becomes the next step.
     fn next_segment(&mut self, start: u64, mut from: u64, entry: Entry) -> Option<Segment> {
         if from == 0 && self.range.start > start {
             from = (self.range.start - start) / self.segment_size * self.segment_size;
@@ -169,7 +169,7 @@ impl<S: Store> Walk<S> {
     }
 }
 
-/// A place within a segment, which is no longer than a `u32` says.
+/// An offset within a segment, whose length fits a `u32`.
 fn to_usize(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }

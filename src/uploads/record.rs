@@ -11,7 +11,7 @@ use super::short_id::short_id;
 use super::{Append, Error, Uploads};
 use crate::store::Store;
 
-/// An upload as its record has it. Times are whole microseconds.
+/// An upload as in its record. Times are whole microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
     /// The upload's id.
@@ -20,13 +20,13 @@ pub struct Upload {
     pub filename: String,
     /// The path that the file is served under once it is complete, without a slash at the start.
     pub path: String,
-    /// Who made the upload; `None` where nobody was asked.
+    /// The user that created the upload; `None` if users are not told apart.
     pub user: Option<String>,
     /// When the upload was created.
     pub created_at: Timestamp,
     /// When it was completed; `None` until then.
     pub completed_at: Option<Timestamp>,
-    /// The file's length in bytes; `None` while the client hasn't said it.
+    /// The file's length in bytes; `None` while the client hasn't declared it.
     pub total: Option<u64>,
     /// How many bytes there were, if the upload expired and was purged of its contents.
     #[serde(rename = "emptied_at", default, skip_serializing_if = "Option::is_none")]
@@ -45,24 +45,24 @@ pub(super) enum Progress {
     Done(Checksum),
 }
 
-/// What a client says of an upload when it begins one.
+/// What is known of an upload when it begins.
 #[derive(Clone, Debug)]
 pub struct NewUpload {
-    /// The id, drawn at random: with no users, it is all that protects the upload.
+    /// The id. It must be random: where users are not told apart, it is all that protects the upload.
     pub id: Uuid,
     /// The file's name.
     pub filename: String,
     /// The path that the file will be served under.
     pub path: String,
-    /// Who makes the upload.
+    /// The user that creates the upload.
     pub user: Option<String>,
-    /// The file's length in bytes, where it is known.
+    /// The file's length in bytes, if it is known.
     pub total: Option<u64>,
     /// The checksum's algorithm.
     pub algorithm: Algorithm,
     /// The most bytes that a segment may have; at least 1.
     pub segment_size: u32,
-    /// Whether it is to be on its user's list, which costs a key.
+    /// Whether the upload is on its user's list, which costs a key.
     pub listed: bool,
 }
 
@@ -124,12 +124,12 @@ impl Upload {
         self.created_at.checked_add(expiration_delta).unwrap_or(Timestamp::MAX)
     }
 
-    /// Whether the upload is open and was to be complete by now.
+    /// Whether the upload is open although its expiry has passed.
     pub fn is_expired(&self, now: Timestamp, expiration_delta: SignedDuration) -> bool {
         !self.is_complete() && (self.is_purged() || self.expires_at(expiration_delta) <= now)
     }
 
-    /// The checksum so far.
+    /// The running checksum.
     ///
     /// # Errors
     /// [`Error::AlreadyComplete`]; [`Error::Damaged`].
@@ -165,7 +165,7 @@ impl Upload {
         } else if self.is_complete() != is_done {
             Some("it is complete by half")
         } else if self.created_at.min(self.completed_at.unwrap_or(Timestamp::MAX)) < Timestamp::UNIX_EPOCH {
-            // A date before that can't be said in HTTP's headers.
+            // The crate `headers` can't write an earlier date.
             Some("it is from before 1970")
         } else {
             self.chunks.fault()
@@ -174,10 +174,10 @@ impl Upload {
 }
 
 impl<S: Store> Uploads<S> {
-    /// Begins an upload: nothing is stored before the first commit of the append.
+    /// Begins an upload. The upload does not exist before the append's first commit.
     ///
     /// # Errors
-    /// [`Error::Damaged`], which is a fault of this crate. A caller can cause no error.
+    /// [`Error::Damaged`], which is a fault of this crate. A caller can't cause it.
     pub fn create(&self, new: NewUpload) -> Result<Append<S>, Error> {
         let listed = new.listed;
         let mut append = Append::begin(self, Upload::new(new, self.began_at), None)?;

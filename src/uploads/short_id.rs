@@ -1,19 +1,19 @@
-//! Ids as logs have them.
+//! Ids for logs.
 
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 const SHORT_ID_LEN: usize = 8;
 
-/// The first characters of an id, for logs: enough to find the upload, and no more. Where users aren't told apart, an id is
-/// a secret.
+/// The first characters of an id, for logs: enough to find the upload, and no more. Where users aren't told apart, an
+/// id is a secret.
 pub fn short_id(id: Uuid) -> String {
     let mut text = id.to_string();
     text.truncate(SHORT_ID_LEN);
     text
 }
 
-/// A text in which each id, such as those of a key or a path, is cut as [`short_id`] cuts it.
+/// The text with each id in it cut as [`short_id`] cuts it. Keys and paths have ids in them.
 pub(crate) fn short_ids(text: &str) -> String {
     let (mut short, mut rest) = (String::new(), text);
     while let Some(first) = rest.chars().next() {

@@ -13,14 +13,14 @@ use crate::uploads::{ByteStream, Upload};
 pub struct Completion<'a> {
     pub(crate) upload: &'a Upload,
     pub(crate) answer: &'a Map<String, Value>,
-    /// The answer as the hook is told it.
+    /// The answer as the hook gets it.
     pub(crate) told: &'a Map<String, Value>,
     pub(crate) read: &'a dyn Fn(Range<u64>) -> ByteStream,
     pub(crate) hook: Option<CompletionHook<'a>>,
 }
 
 impl Completion<'_> {
-    /// The upload as it will be.
+    /// The upload as it will be when it is complete.
     pub fn upload(&self) -> &Upload {
         self.upload
     }
@@ -30,20 +30,20 @@ impl Completion<'_> {
         self.answer
     }
 
-    /// The file's bytes in `range`, in order, each item at most `segment_size` bytes. Downloads serve the file only when it
-    /// is complete; this reads it already.
+    /// The file's bytes in `range`, in order. Each item has at most `segment_size` bytes. Downloads serve the file only
+    /// after it is complete. This method reads it before that.
     pub fn read(&self, range: Range<u64>) -> ByteStream {
         (self.read)(range)
     }
 
-    /// Names the completion: the upload, and the very bytes it is completed with.
+    /// Names the completion: by the upload, and by the checksum of the bytes that complete it.
     pub fn idempotency_key(&self) -> String {
         let checksum = self.upload.checksum().map_or("", |checksum| &checksum.hex);
         format!("{}-{checksum}", self.upload.id)
     }
 
-    /// Calls the URL of the setting `on_completion_url`, and answers with its answer; `None` where none is set, or the
-    /// answer has no body.
+    /// Calls the URL of the setting `on_completion_url`, and returns its answer. Returns `None` if no URL is set, or if
+    /// the answer has no body.
     ///
     /// # Errors
     /// The refusal that the URL answered, or [`Refusal::Failed`].

@@ -1,8 +1,12 @@
-//! The completion hook: a URL that is asked before an upload is complete for good.
+//! The completion hook: a URL that the service calls before an upload is complete for good.
 //!
-//! It gets the upload as JSON, as the completion would answer it, with the checksum in a field of its algorithm's name.
-//! Its answer decides: 2xx completes the upload and, where it has a body in JSON, is the completion's answer; 4xx refuses;
-//! anything else is a failure, after which the client may try again.
+//! The hook gets the upload's JSON, as the completion would answer it, and the checksum in a field of its algorithm's
+//! name. Only the URLs in the JSON may differ from the answer's: they never have a host that a client chose. The hook's
+//! answer decides:
+//!
+//! - 2xx completes the upload. If this answer has a body, in JSON, it is the completion's answer.
+//! - 4xx refuses the completion.
+//! - Any other answer is a failure. The client may try again.
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
@@ -17,19 +21,19 @@ use crate::uploads::Upload;
 
 /// The most bytes of the URL's answer.
 const ANSWER_BYTES: usize = 1 << 20;
-/// The header that is equal in all calls for one completion (draft-ietf-httpapi-idempotency-key-header).
+/// The header that has the same value in all calls for one completion (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A way to the URL.
+/// What a call of the hook needs.
 #[derive(Clone, Copy)]
 pub(crate) struct CompletionHook<'a> {
     pub(crate) settings: &'a HookSettings,
-    /// `None` where there is no way to other servers.
+    /// `None` if the service can't call other servers.
     pub(crate) outbound: Option<&'a dyn Outbound>,
 }
 
 impl CompletionHook<'_> {
-    /// Asks the URL; `None` where it agrees and says no more.
+    /// Calls the URL. Returns `None` if the URL agrees with an answer without a body.
     pub(crate) async fn call(
         &self,
         upload: &Upload,
@@ -57,7 +61,7 @@ fn request(
     Request::post(url)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "application/json")
-        // A string of RFC 8941; ids and hex need no escapes.
+        // The value is a string of RFC 8941. Ids and hex need no escapes.
         .header(IDEMPOTENCY_KEY, format!("\"{idempotency_key}\""))
         .body(Value::Object(body).to_string().into())
         .map_err(|error| failed(&error.to_string()))
@@ -81,7 +85,7 @@ fn read_answer(response: Response<Bytes>) -> Result<Option<Response<Bytes>>, Ref
     Ok(Some(json_response(status, body)))
 }
 
-/// The status and the body that the URL answered. Its headers are for this service alone.
+/// A response with the status and the body of the URL's answer. The answer's headers are for this service alone.
 fn json_response(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

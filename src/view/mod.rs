@@ -1,7 +1,7 @@
-//! Views of one's own: what an application may change about the service without changing the service.
+//! Views: what an application may change about the service without changing the service.
 //!
-//! This is what drf-chunked-upload's users do by subclassing its view: a type that implements [`View`] says what is
-//! different, and each method that it leaves out is the ready-made component's. docs/view.md shows one.
+//! Users of drf-chunked-upload do this by subclassing its view. Here, an application implements [`View`]. It writes the
+//! methods that differ, and the other methods do what the ready-made component does. docs/view.md shows an example.
 
 mod completion;
 mod completion_hook;
@@ -22,7 +22,7 @@ use crate::identity::Identity;
 use crate::settings::Settings;
 use crate::uploads::Upload;
 
-/// What a request is, as far as it is known before its body is read.
+/// What is known of a request before its body is read.
 #[derive(Clone, Copy)]
 pub struct RequestContext<'a> {
     /// The request's method, URI and headers.
@@ -39,11 +39,11 @@ pub type Fields = HashMap<String, String>;
 /// Whether a completion verifies the whole file's checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChecksumCheck {
-    /// It must be sent, and match.
+    /// A checksum must be sent, and it must match.
     Required,
-    /// It must match where it is sent.
+    /// A checksum must match if it is sent.
     IfSent,
-    /// It is ignored.
+    /// A checksum is ignored.
     Never,
 }
 
@@ -67,33 +67,34 @@ pub trait View {
         if context.settings.checksum_required { ChecksumCheck::Required } else { ChecksumCheck::IfSent }
     }
 
-    /// Decides whether a chunk or a completion may change the upload, beyond the service's own rules. It is asked when
-    /// the request's body has been read, and before anything of it counts.
+    /// Decides whether a chunk or a completion may change the upload, beyond the service's own rules. The service calls
+    /// this after it has read the request's body, and before it commits anything.
     ///
-    /// `upload` is as it stands without the request's bytes, with the name that the request gives it. A whole file at
-    /// once is asked for once.
+    /// `upload` does not have the request's bytes yet, but it has the filename that the request gives it. For a whole
+    /// file in one request, the service calls this once.
     ///
     /// # Errors
-    /// A [`Refusal`] is the answer, and the upload stays as it was.
+    /// The client gets the [`Refusal`] as its answer, and the upload stays as it was.
     async fn validate(&self, context: RequestContext<'_>, upload: &Upload, fields: &Fields) -> Result<(), Refusal> {
         let _ = (context, upload, fields);
         Ok(())
     }
 
-    /// Changes what is answered of an upload: adds fields, or removes some.
+    /// Changes an answer that describes an upload: adds fields, or removes some.
     fn describe(&self, context: RequestContext<'_>, upload: &Upload, answer: &mut Map<String, Value>) {
         let _ = (context, upload, answer);
     }
 
-    /// Is told that an upload's file is whole and verified, right before the upload is complete for good. What it
-    /// returns is the completion's answer; `None` stands for the upload's description.
+    /// The service calls this when an upload's file is whole and verified, right before the upload is complete for
+    /// good. The return value is the completion's answer; `None` stands for the upload's description.
     ///
-    /// It may run more than once for one upload: when its own answer or the store's failed the first time, or when
-    /// requests race. [`Completion::idempotency_key`] is the same then. It doesn't run again once a client has had the
-    /// answer. The default calls the URL of the setting `on_completion_url`, where there is one.
+    /// It may run more than once for one upload: after it has failed, after the store has failed, or when requests
+    /// race. [`Completion::idempotency_key`] is the same in each run with the same bytes. It doesn't run again after a
+    /// client has got the completion's answer. The default calls the URL of the setting `on_completion_url`, if one is
+    /// set.
     ///
     /// # Errors
-    /// A [`Refusal`] is the answer, and the upload stays open.
+    /// The client gets the [`Refusal`] as its answer, and the upload stays open.
     async fn on_completion(
         &self,
         context: RequestContext<'_>,
@@ -104,7 +105,7 @@ pub trait View {
     }
 }
 
-/// The view of the ready-made component: all as the settings say.
+/// The view of the ready-made component. It follows the settings in everything.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultView;
 

@@ -1,4 +1,4 @@
-//! How a view says no.
+//! How a view refuses a request.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -12,19 +12,19 @@ pub enum Refusal {
     /// The request is at fault. The answer has this status and body.
     #[error("refused with {status}: {body}")]
     Request {
-        /// A status from 400 to 499; any other is answered as a 500.
+        /// A status from 400 to 499. For any other status, the client gets a 500.
         status: StatusCode,
         /// The answer, in JSON.
         body: Value,
     },
-    /// Something that the view needs has failed. The answer is a 502, and the client may try again. The reason is for the
-    /// log alone.
+    /// Something that the view needs has failed. The answer is a 502, and the client may try again. The reason is for
+    /// the log alone.
     #[error("{0}")]
     Failed(String),
 }
 
 impl Refusal {
-    /// A refusal with `detail` to tell the client what to do about it.
+    /// A refusal whose `detail` tells the client what to do about it.
     pub fn new(status: StatusCode, detail: &str) -> Self {
         Self::Request { status, body: json!({"detail": detail}) }
     }

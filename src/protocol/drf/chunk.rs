@@ -1,8 +1,8 @@
-//! A chunk: `PUT` of the list of uploads creates an upload with it, `PUT` of an upload appends it.
+//! Chunks: `PUT` of the list of uploads creates an upload with its first chunk. `PUT` of an upload appends a chunk.
 //!
-//! What the head of the request decides is decided before a long body is read, so a chunk that can't count costs its
-//! client little. The peer reads the chunk first. So a short body is read first here, too, and of two faults the peer's
-//! first one is reported.
+//! The service checks the request's head before it reads a long body, so a refused chunk costs the client little. The
+//! peer reads the chunk first. So the service reads a short body before it refuses the request. If such a request has
+//! two faults, the service reports the one that comes first in the peer's order.
 
 use uuid::Uuid;
 
@@ -63,8 +63,8 @@ pub(super) async fn append_chunk<S: Store, V: View>(
     commit(context, &form, append).await
 }
 
-/// The fault to report of a chunk that is refused: another one, where a short body has one that comes first in the peer's
-/// order.
+/// The fault to report for a chunk that is refused because of `fault`. If a short body has a fault that comes first in
+/// the peer's order, this function returns that one.
 async fn refuse<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
@@ -81,7 +81,7 @@ async fn refuse<S: Store, V: View>(
     }
 }
 
-/// Makes the chunk part of its upload, if the view agrees.
+/// Commits the chunk to its upload, if the view agrees.
 async fn commit<S: Store, V: View>(context: &Context<S, V>, form: &Form, append: Append<S>) -> Result<Upload, Error> {
     match context.view.validate(context.for_view(), append.upload(), &form.fields).await {
         Ok(()) => Ok(append.commit().await?),
@@ -108,7 +108,7 @@ async fn open_append<S: Store, V: View>(
     let deadline = upload.expires_at(context.settings.expiration_delta);
     let mut append = context.uploads.append(upload, range.start, range.total)?;
     append.set_deadline(deadline);
-    // The total may have been said by an earlier chunk alone.
+    // This chunk's range may have no total while an earlier chunk has declared one.
     match append.upload().total {
         Some(total) if range.end() > i128::from(total) => Err(uploads::Error::PastTotal { total }.into()),
         _ => Ok(append),
@@ -136,7 +136,7 @@ pub(super) fn new_upload<S: Store, V: View>(context: &Context<S, V>, total: Opti
     Ok(context.uploads.create(new)?)
 }
 
-/// Reads the chunk's form, and its bytes into `append`. Returns the append if all is well.
+/// Reads the chunk's form, and writes its bytes into `append`. Returns both if all is well.
 async fn receive<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
@@ -164,10 +164,11 @@ fn check_received(form: Form, range: &ContentRange) -> Result<Form, Error> {
     Ok(form)
 }
 
-/// Takes a chunk's bytes into the upload, up to the length that is wanted. It remembers why the upload can't take them.
+/// Writes the bytes of a form's file into an append, up to a limit. If the append fails, the sink remembers the error.
 pub(super) struct AppendSink<S> {
     append: Result<Append<S>, Error>,
-    /// How many bytes are wanted. The form counts the bytes beyond that, and the request is refused in the end.
+    /// The most bytes that the append gets. The form counts the bytes beyond the limit, too, and the request is refused
+    /// in the end.
     limit: u64,
 }
 
@@ -177,7 +178,7 @@ impl<S: Store> AppendSink<S> {
         Self { append: Ok(append), limit }
     }
 
-    /// Says how many bytes are to come.
+    /// Declares how many bytes are to come.
     fn expect(&mut self, bytes: u64) {
         if let Ok(append) = &mut self.append {
             append.expect(bytes);

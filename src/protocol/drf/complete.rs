@@ -65,7 +65,7 @@ pub(super) async fn upload_whole_file<S: Store, V: View>(
     }
 }
 
-/// The fault to report of a file that is refused, as for a chunk.
+/// The fault to report for a refused file. The rule is the same as for a refused chunk.
 async fn refuse_whole_file<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
@@ -79,7 +79,7 @@ async fn refuse_whole_file<S: Store, V: View>(
     form.and_then(|form| check_whole_file(form, limit)).err().unwrap_or(fault)
 }
 
-/// Makes a verified upload complete, if the view agrees, and answers with what the view says.
+/// Completes a verified upload, if the view agrees. The answer is the view's, or the upload's description.
 async fn finish<S: Store, V: View>(
     context: &Context<S, V>,
     verified: Verified<S>,
@@ -124,7 +124,7 @@ async fn name_and_validate<'a, S: Store, V: View>(
     Ok((expected, context.complete_file_path(append.upload())))
 }
 
-/// Asks the view about an upload that may be completed. The view does not see an upload that the service itself refuses.
+/// Asks the view whether an upload may be completed. The view does not see an upload that the service itself refuses.
 async fn validate_open<S: Store, V: View>(context: &Context<S, V>, upload: &Upload, form: &Form) -> Result<(), Error> {
     if upload.is_complete() {
         return Err(uploads::Error::AlreadyComplete.into());
@@ -132,7 +132,7 @@ async fn validate_open<S: Store, V: View>(context: &Context<S, V>, upload: &Uplo
     Ok(context.view.validate(context.for_view(), upload, &form.fields).await?)
 }
 
-/// What the form says of the file's checksum, in the field of the upload's algorithm.
+/// What the file's checksum must be, by the form's field for the upload's algorithm.
 fn expected_checksum<'a, S: Store, V: View>(
     context: &Context<S, V>,
     form: &'a Form,

@@ -1,22 +1,23 @@
 //! The `Content-Range` of a chunk.
 //!
-//! This module reads the header itself, because the peer's rules are not those of RFC 9110. The peer takes a last byte
-//! before the first, and reports it as a chunk of the wrong length. It takes no `bytes */30`. Each case has its own answer.
+//! This module reads the header itself, because the peer's rules are not those of RFC 9110. The peer accepts a last
+//! byte before the first, and reports it as a chunk of the wrong length. It does not accept `bytes */30`. Each case has
+//! its own answer.
 
 use http::HeaderMap;
 use http::header::CONTENT_RANGE;
 
 use super::error::Error;
 
-/// Where a chunk's bytes stand in the file: `bytes 0-9999/30000` (RFC 9110, 14.4), the end inclusive. `bytes 0-9999/*`
-/// where the file's length isn't known yet, and `bytes */0` for the only chunk of an empty file.
+/// The range of a chunk's bytes in the file: `bytes 0-9999/30000` (RFC 9110, 14.4). The end is inclusive. The range is
+/// `bytes 0-9999/*` while the file's length isn't known, and `bytes */0` for the only chunk of an empty file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
-    /// The place of the first byte.
+    /// The offset of the first byte.
     pub(super) start: u64,
-    /// How many bytes there are; below 1 where the last comes before the first.
+    /// How many bytes there are; below 1 if the last byte comes before the first.
     pub(super) len: i128,
-    /// The file's length in bytes; `None` where it isn't known yet.
+    /// The file's length in bytes; `None` while it isn't known.
     pub(super) total: Option<u64>,
 }
 
@@ -37,18 +38,18 @@ impl ContentRange {
         Some(Self { start, len: i128::from(end) - i128::from(start) + 1, total })
     }
 
-    /// The offset behind the last byte.
+    /// The offset after the last byte.
     pub(super) fn end(&self) -> i128 {
         i128::from(self.start) + self.len
     }
 
-    /// Checks the range as far as it goes without the chunk.
+    /// Makes the checks that do not need the chunk itself.
     pub(super) fn check(&self, max_bytes: Option<u64>) -> Result<(), Error> {
         let end = self.end();
         if let Some(total) = self.total.filter(|total| end > i128::from(*total)) {
             return Err(Error::EndPastTotal(total));
         }
-        // Where the total isn't known, the chunk's own end must do.
+        // If the total isn't known, the limit applies to the chunk's end.
         match max_bytes {
             Some(limit) if self.total.map_or(end, i128::from) > i128::from(limit) => Err(Error::OverLimit(limit)),
             _ => Ok(()),
@@ -56,7 +57,7 @@ impl ContentRange {
     }
 }
 
-/// Digits alone: `u64::from_str` would take a plus sign too.
+/// Takes only digits. `u64::from_str` would take a plus sign, too.
 fn parse_number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }

@@ -1,11 +1,11 @@
 //! The parameters of a `Content-Disposition`: of a form's part (RFC 7578, 4.2), or of a raw chunk (RFC 6266).
 //!
-//! This module reads the header itself, and as the peer does. A name's bytes are UTF-8 without any encoding, as browsers
-//! send them. Quotes may be escaped by a backslash. Each crate that reads this header refuses one of the two.
+//! This module reads the header itself, in the peer's way. A name's bytes are UTF-8 without any encoding, as browsers
+//! send them. A backslash may escape a quote. Each crate that reads this header refuses one of the two.
 
 use percent_encoding::percent_decode_str;
 
-/// The parameters of this header by name, in lower case and in their order.
+/// The header's parameters in their order. Their names are in lower case.
 pub(super) struct Disposition(Vec<(String, String)>);
 
 impl Disposition {
@@ -27,7 +27,7 @@ impl Disposition {
         self.parameter("name")
     }
 
-    /// The file's name: the exact one (`filename*`, RFC 8187) before the plain one. `None` where there is neither.
+    /// The file's name: the exact one (`filename*`, RFC 8187), or else the plain one. `None` if there is neither.
     pub(super) fn filename(&self) -> Option<String> {
         let exact = self.parameter("filename*").and_then(decode_exact);
         exact.or_else(|| self.parameter("filename").map(str::to_owned))
@@ -38,7 +38,7 @@ impl Disposition {
     }
 }
 
-/// A parameter's value, quoted or not, and what stands behind its semicolon.
+/// A parameter's value, quoted or not, and the text after its semicolon.
 fn read_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_once(';').unwrap_or((text, ""));
@@ -48,7 +48,7 @@ fn read_value(text: &str) -> (String, &str) {
     while let Some((place, character)) = characters.next() {
         match character {
             '"' => return (value, quoted[place + 1..].split_once(';').map_or("", |(_, rest)| rest)),
-            // Only what has to be escaped: old browsers send a path's backslashes as they are.
+            // Only a quote and a backslash are unescaped: old browsers send a path's backslashes as they are.
             '\\' if quoted[place + 1..].starts_with(['"', '\\']) => {
                 value.extend(characters.next().map(|(_, escaped)| escaped))
             }
@@ -58,7 +58,7 @@ fn read_value(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// `UTF-8''na%C3%AFve` as text; `None` in another character set.
+/// Decodes a value such as `UTF-8''na%C3%AFve`. Returns `None` for another character set.
 fn decode_exact(value: &str) -> Option<String> {
     let (charset, value) = value.split_once('\'')?;
     let (_language, encoded) = value.split_once('\'')?;

@@ -1,4 +1,4 @@
-//! What goes wrong in this protocol, and the answer: in drf-chunked-upload's words wherever it has an answer.
+//! The protocol's errors and their answers. Where drf-chunked-upload has an answer, the words are the same.
 
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::identity::IdentityError;
 use crate::uploads;
 use crate::view::Refusal;
 
-/// Why a request was not done. The text is the answer's `detail`, where [`Error::fields`] has no other.
+/// Why a request was not done. The text is the answer's `detail`, unless [`Error::fields`] has another one.
 #[derive(Debug, ThisError)]
 pub(super) enum Error {
     #[error("No chunk file was submitted")]
@@ -118,7 +118,8 @@ impl Error {
         }
     }
 
-    /// The peer's own shape or words of the answer, without the code; `None` where the error's text is the `detail`.
+    /// The answer's JSON without the code, if the peer has its own words or its own shape for it. `None` if the error's
+    /// text is the `detail`.
     fn fields(&self) -> Option<Value> {
         match self {
             Self::NoFilename | Self::LongFilename(_) => Some(json!({"detail": {"filename": [self.to_string()]}})),

@@ -1,6 +1,6 @@
-//! A request's form: its fields, and its file's bytes, which go to a sink while they come.
+//! A request's form: its fields, and its file's bytes. The bytes go to a sink as they arrive.
 //!
-//! Bodies are read frame by frame; nothing holds a file in memory.
+//! This module reads a body frame by frame, and holds no file in memory.
 
 use std::collections::HashMap;
 
@@ -15,19 +15,19 @@ use super::multipart::FormParts;
 use crate::http::checked_body::CheckedBody;
 use crate::view::Fields;
 
-/// The most bytes that all fields together may have, names included: they are held in memory.
+/// The most bytes that all fields together may have, with their names. The fields are held in memory.
 const FIELDS_LIMIT: usize = 64 * 1024;
-/// What a field counts beyond its bytes, so that many empty fields reach the limit, too.
+/// How many bytes a field counts beyond its own, so that many empty fields reach the limit, too.
 const FIELD_OVERHEAD: usize = 32;
 
 /// Takes the bytes of a form's file.
 pub(super) trait FileSink {
-    /// Takes the next bytes. The sink remembers its failure: the form is read to its end all the same, because a fault
-    /// further on may be the one to report.
+    /// Takes the next bytes. If the sink fails, it remembers the failure. The form is still read to its end, because a
+    /// later fault may be the one to report.
     async fn write(&mut self, bytes: &[u8]);
 }
 
-/// Reads past a file that isn't wanted.
+/// A sink for a file that isn't wanted. It drops the bytes.
 pub(super) struct Ignored;
 
 impl FileSink for Ignored {
@@ -39,20 +39,20 @@ impl FileSink for Ignored {
 pub(super) struct Form {
     pub(super) fields: Fields,
     fields_len: usize,
-    /// The file part under the name that was asked for.
+    /// The file part with the expected name.
     pub(super) file: Option<FilePart>,
 }
 
 /// A form's file.
 #[derive(Debug)]
 pub(super) struct FilePart {
-    /// The name that the part itself carries, unless it is empty.
+    /// The part's own filename, unless it is empty.
     pub(super) name: Option<String>,
     /// How many bytes it has.
     pub(super) len: u64,
 }
 
-/// What a form is taken for.
+/// How to read a body as a form.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FormKind<'a> {
     /// The name of the file part.
@@ -62,8 +62,8 @@ pub(super) struct FormKind<'a> {
 }
 
 impl Form {
-    /// Reads a body of the kind that its `Content-Type` says: multipart, urlencoded or JSON, or the file itself where
-    /// that may be. The file goes to `sink`.
+    /// Reads a body of the kind that its `Content-Type` names: a multipart, urlencoded or JSON form, or the file itself
+    /// where that is allowed. The file goes to `sink`.
     pub(super) async fn read(
         head: &Parts,
         mut body: CheckedBody,
@@ -107,7 +107,7 @@ impl Form {
         Ok(form)
     }
 
-    /// The field's text; an empty one counts as none.
+    /// The field's text. An empty text counts as none.
     pub(super) fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
@@ -126,7 +126,7 @@ impl Form {
                 Some(filename) if head.name.as_deref() == Some(file_field) => {
                     form.read_file(filename, &mut parts, sink).await?;
                 }
-                // The rest of a part is skipped with the next one.
+                // The call of `next` skips this part's contents.
                 Some(_) => {}
             }
         }
@@ -196,7 +196,7 @@ fn check_length(length: usize) -> Result<(), Error> {
     if length > FIELDS_LIMIT { Err(Error::LongFields(FIELDS_LIMIT)) } else { Ok(()) }
 }
 
-/// A body that has no file in it, whole.
+/// Reads the whole of a body that has no file in it.
 async fn read_short(body: &mut CheckedBody) -> Result<Vec<u8>, Error> {
     let mut whole = Vec::new();
     while let Some(bytes) = body.next().await {

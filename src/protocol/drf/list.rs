@@ -1,4 +1,4 @@
-//! The list of uploads: the peer's plain array, and pages of it for those who have many.
+//! The list of uploads: the peer's plain array, or pages of it for a client with many uploads.
 
 use futures::stream::TryStreamExt;
 use http::header::LINK;
@@ -15,7 +15,7 @@ use crate::store::Store;
 use crate::uploads::{ListCursor, Owner, Upload};
 use crate::view::View;
 
-/// The most uploads of a page.
+/// The most uploads on a page.
 const MAX_LIMIT: usize = 1_000;
 
 /// What the query asks for.
@@ -26,7 +26,7 @@ struct Query {
     status: Option<u8>,
 }
 
-/// Answers with the asking user's uploads, oldest first.
+/// Answers with the uploads that the request's user may list, oldest first.
 pub(super) async fn list_uploads<S: Store, V: View>(context: &Context<S, V>) -> Result<Response<ResponseBody>, Error> {
     let text = context.request.uri.query().unwrap_or_default();
     let query = Query::read(text)?;
@@ -48,7 +48,7 @@ pub(super) async fn list_uploads<S: Store, V: View>(context: &Context<S, V>) -> 
     }
 }
 
-/// All at once. The records themselves are looked at and let go one by one.
+/// Answers with all uploads at once. It reads the records one after the other, and keeps only their JSON.
 async fn all<S: Store, V: View>(
     context: &Context<S, V>,
     owner: Owner<'_>,
@@ -65,14 +65,14 @@ async fn all<S: Store, V: View>(
     Ok(array.into_response())
 }
 
-/// RFC 8288.
+/// Adds a link to the next page (RFC 8288).
 fn link_next(response: &mut Response<ResponseBody>, url: &str) {
     if let Ok(link) = HeaderValue::try_from(format!("<{url}>; rel=\"next\"")) {
         response.headers_mut().insert(LINK, link);
     }
 }
 
-/// A JSON array in the making: no more of its elements is kept than their text.
+/// A JSON array that is being written. It keeps only the text of its elements.
 struct JsonArray(Vec<u8>);
 
 impl JsonArray {
@@ -94,7 +94,7 @@ impl JsonArray {
     }
 }
 
-/// At most `limit` uploads, and the last one's cursor where more may follow.
+/// At most `limit` uploads, and the cursor after which the next page begins, if there is a next page.
 async fn page<S: Store, V: View>(
     context: &Context<S, V>,
     owner: Owner<'_>,
@@ -104,7 +104,7 @@ async fn page<S: Store, V: View>(
     let mut page = Vec::new();
     let mut after = query.after;
     loop {
-        // One more than a page tells whether there is another.
+        // One cursor more than a page needs tells whether the list goes on.
         let cursors = context.uploads.list(owner, after, limit + 1).await?;
         let is_last = cursors.len() <= limit;
         let mut uploads = context.uploads.look_up(owner, cursors.clone());
@@ -121,12 +121,12 @@ async fn page<S: Store, V: View>(
         if is_last {
             return Ok((page, None));
         }
-        // The next look begins behind the uploads that were left out.
+        // The next listing begins after the uploads that were left out.
         after = cursors.last().copied().max(after);
     }
 }
 
-/// Whose uploads are listed; `None` for nobody's.
+/// Whose uploads are listed; `None` if no uploads are listed.
 fn owner<S: Store, V: View>(context: &Context<S, V>) -> Option<Owner<'_>> {
     match (&context.identity, context.settings.user_restricted) {
         (Identity::Nobody, _) | (Identity::Anyone, true) => None,

@@ -1,4 +1,4 @@
-//! drf-chunked-upload's protocol: which request does what, and how an upload is answered.
+//! drf-chunked-upload's protocol: which request does what, and how an answer describes an upload.
 
 mod chunk;
 mod complete;
@@ -27,7 +27,7 @@ use crate::view::View;
 use error::Error;
 use form::{FileSink, Form, FormKind};
 
-/// The longest filename, as the peer's model has it.
+/// The longest filename, as in the peer's model.
 const MAX_FILENAME_CHARACTERS: usize = 255;
 
 /// The most bytes of a short body.
@@ -86,12 +86,13 @@ fn upload_response<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) 
     response::json(StatusCode::OK, &describe(context, upload))
 }
 
-/// An upload as the answers have it.
+/// An upload as the answers describe it.
 fn describe<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Map<String, Value> {
     describe_under(context, &context.urls, upload)
 }
 
-/// An upload as the peer's serializer has it, with these URLs. `expires` is a field of older versions of the peer.
+/// An upload as the peer's serializer describes it, with these URLs. `expires` is a field of older versions of the
+/// peer.
 fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, upload: &Upload) -> Map<String, Value> {
     let file = (!upload.is_purged()).then(|| urls.file(&upload.path));
     let fields = [
@@ -111,8 +112,8 @@ fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, uploa
     answer
 }
 
-/// Whether the request's body is so short that it is read before a refusal, to look for faults that come first in the
-/// peer's order.
+/// Whether the request's body is short. The service reads a short body before it refuses the request, to look for
+/// faults that come first in the peer's order.
 ///
 /// A client that waits for `100 (Continue)` gets its refusal at once (RFC 9110, 10.1.1).
 fn is_short(headers: &HeaderMap) -> bool {
@@ -120,7 +121,7 @@ fn is_short(headers: &HeaderMap) -> bool {
     !headers.contains_key(EXPECT) && length.is_some_and(|length| length <= SHORT_BODY)
 }
 
-/// Reads the request's form, its file into `sink`.
+/// Reads the request's form. The file goes to `sink`.
 async fn read_form<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
@@ -136,7 +137,7 @@ async fn read_form<S: Store, V: View>(
     Form::read(&context.request, body, kind, sink).await
 }
 
-/// A time as Django REST framework writes it: in microseconds, or in seconds where these are whole.
+/// A time as Django REST framework writes it: in microseconds, or in seconds if the time is whole seconds.
 fn format_time(time: Timestamp) -> String {
     let pattern = if time.subsec_microsecond() == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
     time.strftime(pattern).to_string()

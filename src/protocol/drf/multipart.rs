@@ -1,8 +1,9 @@
-//! The parts of a multipart body (RFC 2046, 5.1; RFC 7578), one after the other, as they come.
+//! Reads the parts of a multipart body (RFC 2046, 5.1; RFC 7578) one after the other, as they arrive.
 //!
-//! This module is a parser of its own, because a file's bytes go to the store while they come. The crate multer reads as
-//! much of a body as it can get before it hands out any of it, and it waits for more where it need not. This parser holds
-//! one frame of the body, or a part's head. It searches each byte for the delimiter once, and copies none.
+//! This module has its own parser, because a file's bytes go to the store as they arrive. The crate multer reads as
+//! much of a body as it can get before it returns any of it, and it waits for more where it need not. This parser holds
+//! one frame of the body, or a part's head. It searches each frame for the delimiter once. It copies a frame only if
+//! the frame before ended in a head, or in what may be a delimiter.
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::{self, Finder};
@@ -12,7 +13,7 @@ use super::disposition::Disposition;
 use super::error::Error;
 use crate::http::checked_body::CheckedBody;
 
-/// The most bytes of a part's head: it is held in memory.
+/// The most bytes of a part's head. The head is held in memory.
 const HEAD_LIMIT: usize = 1024 * 1024;
 /// The most headers of a part.
 const HEADERS_LIMIT: usize = 64;
@@ -24,9 +25,9 @@ pub(super) struct FormParts<'b> {
     body: &'b mut CheckedBody,
     /// The line break before a boundary, two hyphens, and the boundary.
     delimiter: Finder<'static>,
-    /// What has come and is still to be looked at.
+    /// The bytes that have arrived and are not read yet.
     buffer: Bytes,
-    /// Whether the bytes at hand are a part's contents, or what stands before the first part.
+    /// Whether the next bytes are a part's contents, or the text before the first part.
     in_contents: bool,
 }
 
@@ -44,11 +45,12 @@ impl<'b> FormParts<'b> {
         let boundary = boundary(content_type).ok_or(Error::Multipart("the Content-Type has no boundary"))?;
         let delimiter = format!("\r\n--{boundary}");
         let delimiter = Finder::new(&delimiter).into_owned();
-        // The first delimiter has no line before it whose break it needs.
+        // The first delimiter may begin the body, without a line break before it. So the buffer begins with that line
+        // break.
         Ok(Self { body, delimiter, buffer: Bytes::from_static(b"\r\n"), in_contents: true })
     }
 
-    /// The next part; `None` after the last one. It skips what is left of the part before.
+    /// The next part; `None` after the last one. It skips the rest of the part before.
     pub(super) async fn next(&mut self) -> Result<Option<PartHead>, Error> {
         while self.chunk().await?.is_some() {}
         self.fill(2).await?;
@@ -78,7 +80,8 @@ impl<'b> FormParts<'b> {
         Ok(None)
     }
 
-    /// How many bytes at the buffer's end may be the beginning of a delimiter. It has one carriage return, its first byte.
+    /// How many bytes at the buffer's end may be the beginning of a delimiter. A delimiter's only carriage return is
+    /// its first byte.
     fn kept_back(&self) -> usize {
         let delimiter = self.delimiter.needle();
         let end = &self.buffer[self.buffer.len().saturating_sub(delimiter.len() - 1)..];
@@ -86,7 +89,7 @@ impl<'b> FormParts<'b> {
         start.map_or(0, |start| end.len() - start)
     }
 
-    /// The head of the part whose delimiter has just been read: from the line break behind the delimiter to the empty line.
+    /// The head of the part whose delimiter has just been read: all bytes from the delimiter to the empty line.
     async fn head(&mut self) -> Result<Bytes, Error> {
         let mut searched = 0;
         loop {
@@ -101,7 +104,7 @@ impl<'b> FormParts<'b> {
         }
     }
 
-    /// Reads until the buffer has so many bytes.
+    /// Reads until the buffer has at least this many bytes.
     async fn fill(&mut self, len: usize) -> Result<(), Error> {
         while self.buffer.len() < len {
             self.read_frame().await?;
@@ -132,11 +135,11 @@ fn boundary(content_type: &str) -> Option<String> {
     is_valid.then(|| boundary.to_owned())
 }
 
-/// Reads a head: what is left of the delimiter's line, then headers, then an empty line.
+/// Reads a head: the rest of the delimiter's line, then headers, then an empty line.
 fn parse_head(head: &[u8]) -> Result<PartHead, Error> {
     let unreadable = Error::Multipart("a part's headers can't be read");
     let line_end = memchr(b'\r', head).unwrap_or_default();
-    // Blanks may stand behind a boundary, and nothing else.
+    // Only blanks may follow a boundary on its line.
     if !head[..line_end].iter().all(|byte| b" \t".contains(byte)) {
         return Err(Error::Multipart("a boundary has something behind it"));
     }
@@ -198,14 +201,14 @@ mod tests {
         })
     }
 
-    /// A form with one file and a field behind it.
+    /// A form with one file and a field after it.
     fn form(content: &[u8]) -> Vec<u8> {
         let head = b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n";
         let rest = b"\r\n--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--x--\r\n";
         [&head[..], content, rest].concat()
     }
 
-    /// Contents of what looks like a delimiter, and of long rests that don't.
+    /// Contents with pieces that look like a delimiter, and with long pieces that don't.
     fn contents() -> impl Strategy<Value = Vec<u8>> {
         let token = prop_oneof![
             3 => prop::sample::select(vec!["\r", "\n", "-", "x", "\r\n", "\r\n-", "\r\n--", "\n--x", "\r\r\n--y"])
@@ -221,7 +224,7 @@ mod tests {
         #[test]
         fn the_bytes_are_the_same_in_any_frames(
             content in contents(),
-            // Short ones end within what looks like a delimiter.
+            // Short frames end within what looks like a delimiter.
             lengths in vec(prop_oneof![1..100_usize, 1..20_000_usize], 1..8),
         ) {
             let parts = read(body(form(&content), lengths)).unwrap();

@@ -1,5 +1,7 @@
-//! The service described for machines, at `/openapi.json`: `document.json`, an OpenAPI 3.1 description of the service with
-//! its default settings, fitted to the settings it has.
+//! The service's description for machines, at `/openapi.json`.
+//!
+//! `document.json` is an OpenAPI 3.1 description of the service with its default settings. This module changes it to
+//! fit the service's own settings.
 
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -15,12 +17,12 @@ use crate::view::{ChecksumCheck, View};
 pub(super) const PATH: &str = "openapi.json";
 
 const DOCUMENT: &str = include_str!("document.json");
-/// What stands in the document for the path of files.
+/// The placeholder in the document for the path of files.
 const FILES: &str = "/{path}";
 
 /// Responds with the description.
 pub(super) fn respond<S: Store, V: View>(context: &Context<S, V>) -> Response<ResponseBody> {
-    // The document is a constant, and the tests below read it.
+    // The document is a constant, and a test below parses it.
     let mut document: Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
     let settings = &context.settings;
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
@@ -40,7 +42,7 @@ pub(super) fn respond<S: Store, V: View>(context: &Context<S, V>) -> Response<Re
     response::json(StatusCode::OK, &document)
 }
 
-/// Names the file part and the checksum's field as the view and the settings do.
+/// Names the file part and the checksum's field as in the view and the settings.
 fn fit_form<S: Store, V: View>(document: &mut Value, context: &Context<S, V>) {
     let file = context.view.field_name(context.for_view());
     let checksum = context.settings.checksum.name();
@@ -59,7 +61,7 @@ fn fit_form<S: Store, V: View>(document: &mut Value, context: &Context<S, V>) {
     fit_schema(&mut document["components"]["schemas"]["Completion"], |_| Some((checksum, required)));
 }
 
-/// Renames the properties of an object's schema, and says which of them are required.
+/// Renames the properties of an object's schema, and sets which of them are required.
 fn fit_schema<'a>(schema: &mut Value, name_of: impl Fn(&str) -> Option<(&'a str, bool)>) {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
@@ -72,7 +74,7 @@ fn fit_schema<'a>(schema: &mut Value, name_of: impl Fn(&str) -> Option<(&'a str,
     schema["required"] = required.into();
 }
 
-/// Says where files are: a parameter for each part of the folder that depends on the time.
+/// Sets the path of files, with a parameter for each part of the folder that depends on the time.
 fn fit_files(document: &mut Value, settings: &Settings) {
     let Some(mut files) = remove(&mut document["paths"], FILES) else {
         return;
@@ -114,7 +116,7 @@ fn fit_security(document: &mut Value, auth: &Auth) {
     }
 }
 
-/// Without users there is no 401, but for management.
+/// Without users, only management answers with a 401.
 fn remove_unauthorized(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (_, path) in paths.filter(|(path, _)| path.trim_matches('/') != manage::DELETE_EXPIRED) {

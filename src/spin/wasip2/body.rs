@@ -1,4 +1,4 @@
-//! Spin's requests as the service's, and the service's responses as Spin's.
+//! Converts Spin's requests to the service's, and the service's responses to Spin's.
 
 use bytes::Bytes;
 use futures::sink::SinkExt;
@@ -10,10 +10,10 @@ use spin_sdk::http::{Fields, IncomingRequest, OutgoingResponse, ResponseOutparam
 use crate::error_chain::error_chain;
 use crate::http::{BodyError, RequestBody, ResponseBody};
 
-/// Bytes that are handed to the host at a time.
+/// How many bytes the host gets at a time.
 const FRAME: usize = 256 * 1024;
 
-/// The request, its body in frames as they come.
+/// The request, with its body in frames as they arrive.
 pub(super) fn from_incoming(incoming: IncomingRequest) -> Result<Request<RequestBody>, http::Error> {
     let uri = incoming.uri().parse().map_err(|error: InvalidUri| http::Error::from(error))?;
     let method = Method::from_bytes(incoming.method().to_string().as_bytes())?;
@@ -36,14 +36,14 @@ fn headers(incoming: &IncomingRequest) -> Result<HeaderMap, http::Error> {
     Ok(headers)
 }
 
-/// What a request is answered with that even the host should have refused.
+/// The answer to a request that the host itself should have refused.
 pub(super) fn bad_request() -> Response<ResponseBody> {
     let mut response = Response::<ResponseBody>::default();
     *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }
 
-/// Sends the response, a file's bytes as they are read.
+/// Sends the response. A file's bytes are sent as they are read.
 pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam) {
     let (head, body) = response.into_parts();
     let headers: Vec<_> =
@@ -53,7 +53,7 @@ pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam
         Fields::new()
     });
     let outgoing = OutgoingResponse::new(fields);
-    // Any status from 100 to 999 will do.
+    // The host takes any status from 100 to 999.
     let _ = outgoing.set_status_code(head.status.as_u16());
     let mut sink = std::pin::pin!(outgoing.take_body());
     out.set(outgoing);
@@ -71,7 +71,7 @@ pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam
             }
         };
         for frame in bytes.chunks(FRAME) {
-            // A client that is gone needs no more.
+            // A client that has gone needs no more bytes.
             if sink.send(frame.to_vec()).await.is_err() {
                 return;
             }

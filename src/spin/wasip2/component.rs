@@ -1,6 +1,6 @@
 //! The ready-made component.
 
-// The SDK's macro exports the function by code that is unsafe.
+// The SDK's macro generates unsafe code to export the function.
 #![allow(unsafe_code)]
 
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};

@@ -1,5 +1,5 @@
-//! Hosts that take WASI 0.2 components only, by `spin-sdk` 5.2. A fresh instance handles each request, and calls of the
-//! host wait right where they are made.
+//! Hosts that take only WASI 0.2 components, with `spin-sdk` 5.2. A fresh instance handles each request. Calls of
+//! variables, stores and other servers block until they are done.
 
 mod body;
 #[cfg(feature = "component")]
@@ -21,7 +21,7 @@ use super::sends_on;
 use crate::http::linger::{LINGER_TIME, keep_rest};
 use crate::view::View;
 
-/// Handles a request by this view: what a component's `#[http_component]` does.
+/// Handles a request with this view. A component calls this in its `#[http_component]` function.
 pub async fn serve<V: View>(view: V, request: IncomingRequest, response: ResponseOutparam) {
     match body::from_incoming(request) {
         Ok(request) => {
@@ -32,7 +32,7 @@ pub async fn serve<V: View>(view: V, request: IncomingRequest, response: Respons
             let lingers = sends_on(&headers, &answer);
             body::send(answer, response).await;
             if lingers {
-                // A client that sends no more is not waited for.
+                // The timer ends the wait for a client that sends no more.
                 select(Box::pin(rest.read_past()), Box::pin(sleep(LINGER_TIME))).await;
             }
         }

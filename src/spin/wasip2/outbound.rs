@@ -13,12 +13,12 @@ use wasi::io::streams::StreamError;
 
 use crate::http::{Limits, Outbound, OutboundError};
 
-/// Sends requests as far as the manifest's `allowed_outbound_hosts` goes.
+/// Sends requests to the servers that the manifest's `allowed_outbound_hosts` allows.
 pub(in crate::spin) struct SpinOutbound;
 
-/// Bytes that may be written at once without asking how many may (WASI 0.2, `blocking-write-and-flush`).
+/// How many bytes may be written at once without asking the host for its limit (WASI 0.2, `blocking-write-and-flush`).
 const WRITE: usize = 4096;
-/// Bytes that are read at once.
+/// How many bytes are read at once.
 const READ: u64 = 16 * 1024;
 
 impl Outbound for SpinOutbound {
@@ -27,7 +27,7 @@ impl Outbound for SpinOutbound {
         request: Request<Bytes>,
         limits: Limits,
     ) -> LocalBoxFuture<'_, Result<Response<Bytes>, OutboundError>> {
-        // This instance has nothing else to do meanwhile.
+        // The call may block: this instance has nothing else to do meanwhile.
         Box::pin(std::future::ready(exchange(&request, limits)))
     }
 }
@@ -100,7 +100,7 @@ fn read(response: &IncomingResponse, deadline: &Deadline, limit: usize) -> Resul
     answer.body(whole.into()).map_err(OutboundError::failed)
 }
 
-/// A time by which all must be done.
+/// The time by which the whole exchange must be done.
 struct Deadline {
     timeout: Duration,
     timer: Pollable,
@@ -111,7 +111,7 @@ impl Deadline {
         Self { timeout, timer: subscribe_duration(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)) }
     }
 
-    /// Waits until there is something to do, or it is too late.
+    /// Waits until `pollable` is ready, or until the time is over.
     fn wait(&self, pollable: &Pollable) -> Result<(), OutboundError> {
         match poll(&[pollable, &self.timer]).contains(&0) {
             true => Ok(()),

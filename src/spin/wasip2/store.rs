@@ -1,4 +1,4 @@
-//! Spin's key-value stores behind the port.
+//! Implements the port with Spin's key-value stores.
 
 use std::rc::Rc;
 
@@ -8,15 +8,16 @@ use spin_sdk::key_value;
 
 use crate::store::{Keys, Store, StoreError, StoreErrorKind};
 
-/// A store of the application's.
+/// One of the application's stores.
 #[derive(Clone)]
 pub struct SpinStore(Rc<key_value::Store>);
 
 impl SpinStore {
-    /// Opens the store with this label; `None` where the component may not.
+    /// Opens the store with this label. Returns `None` if the component may not use the store, or if there is no such
+    /// store.
     ///
     /// # Errors
-    /// Where the store is not available.
+    /// The store is not available.
     pub async fn open(label: &str) -> Result<Option<Self>, StoreError> {
         match key_value::Store::open(label) {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),

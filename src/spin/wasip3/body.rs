@@ -1,4 +1,4 @@
-//! Spin's bodies as the service's, and back.
+//! Converts Spin's bodies to the service's, and back.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,7 +14,7 @@ use crate::uploads;
 
 type Incoming = spin_sdk::wasip3::http_compat::IncomingRequestBody;
 
-/// The frames of a request's body as they come.
+/// The frames of a request's body as they arrive.
 pub(super) fn from_incoming(body: Incoming) -> RequestBody {
     body.stream().map(|frame| frame.map_err(|error| BodyError::CutOff(error.into()))).boxed_local()
 }

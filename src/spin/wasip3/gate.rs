@@ -1,12 +1,13 @@
 //! Keeps a listing of keys apart from the other store operations of the instance.
 //!
-//! One instance handles many requests at once, on one thread. Spin's SQLite store holds its lock for as long as a listing
-//! lasts, and any other operation waits for that lock on the very thread that would read on in the listing: both then
-//! wait for ever, and the server with them (Spin 4.1). Operations of other instances merely wait for the listing's end.
+//! One instance handles many requests at once, on one thread. Spin's SQLite store holds its lock while a listing lasts.
+//! Any other operation waits for that lock, and it blocks the thread that would read the rest of the listing. So both
+//! wait for ever, and the server waits with them (Spin 4.1). Operations of other instances only wait until the listing
+//! ends.
 //!
-//! So this is the one thing that requests of an instance share, and it belongs to none of them. A request that has to wait
-//! looks again each millisecond: a task can't be woken by another one without wit-bindgen's `inter-task-wakeup`, whose
-//! components trap on wasmtime 48 ("waitable cannot be used synchronously while added to a waitable set").
+//! So the requests of an instance share this gate, and it belongs to none of them. A request that has to wait checks
+//! the gate each millisecond, because one task can't wake another without wit-bindgen's `inter-task-wakeup`. Components
+//! with that feature trap on wasmtime 48 ("waitable cannot be used synchronously while added to a waitable set").
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -19,8 +20,8 @@ thread_local! {
     static GATE: RefCell<Gate> = const { RefCell::new(Gate::new()) };
 }
 
-/// Who is through the gate, and who waits. Listings and operations take turns: those that wait when a listing ends go
-/// before the next listing, and none that comes later goes before a listing that waits.
+/// What is under way, and what waits. Listings and operations take turns. When a listing ends, as many operations as
+/// wait then go before the next listing. Further operations do not go before a listing that waits.
 struct Gate {
     listing: bool,
     listings_waiting: usize,
@@ -51,7 +52,8 @@ fn with<T>(change: impl FnOnce(&mut Gate) -> T) -> T {
 /// An operation on one key under way.
 pub(super) struct Operation;
 
-/// Lets an operation on one key pass when no listing is under way. Keep what this returns until it is done.
+/// Waits until no listing is under way and it is an operation's turn. Keep the returned value until the operation is
+/// done.
 pub(super) async fn operation() -> Operation {
     let waiting = Waiting::new(|gate| &mut gate.operations_waiting);
     while !with(|gate| gate.admits_operation()) {
@@ -74,7 +76,7 @@ impl Drop for Operation {
 /// A listing under way.
 pub(super) struct Listing;
 
-/// Lets a listing pass when no other operation is under way. Keep what this returns until all keys are read.
+/// Waits until nothing else is under way and it is a listing's turn. Keep the returned value until all keys are read.
 pub(super) async fn listing() -> Listing {
     let waiting = Waiting::new(|gate| &mut gate.listings_waiting);
     while !with(|gate| gate.admits_listing()) {
@@ -94,7 +96,7 @@ impl Drop for Listing {
     }
 }
 
-/// Counts one that waits, for as long as it does.
+/// Counts a waiting operation or listing, until this value is dropped.
 struct Waiting(fn(&mut Gate) -> &mut usize);
 
 impl Waiting {

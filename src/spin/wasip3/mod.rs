@@ -1,4 +1,4 @@
-//! Hosts that take WASI 0.3 components, by `spin-sdk` 7.
+//! Hosts that take WASI 0.3 components, with `spin-sdk` 7.
 
 mod body;
 #[cfg(feature = "component")]
@@ -21,7 +21,7 @@ use super::sends_on;
 use crate::http::linger::{LINGER_TIME, keep_rest};
 use crate::view::View;
 
-/// Handles a request by this view: what a component's `#[http_service]` does.
+/// Handles a request with this view. A component calls this in its `#[http_service]` function.
 pub async fn serve<V: View>(view: V, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
     let (body, rest) = keep_rest(body::from_incoming(body));

@@ -10,7 +10,7 @@ use spin_sdk::time::sleep;
 
 use crate::http::{Limits, Outbound, OutboundError};
 
-/// Sends requests as far as the manifest's `allowed_outbound_hosts` goes.
+/// Sends requests to the servers that the manifest's `allowed_outbound_hosts` allows.
 pub(in crate::spin) struct SpinOutbound;
 
 impl Outbound for SpinOutbound {

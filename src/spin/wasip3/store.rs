@@ -1,7 +1,7 @@
-//! Spin's key-value stores behind the port.
+//! Implements the port with Spin's key-value stores.
 //!
-//! This module uses the SDK's bindings. The SDK's own type over them would copy each value once more, and keep both copies
-//! in memory until the store has answered.
+//! This module uses the SDK's bindings directly. The SDK's own type over them would copy each value once more, and keep
+//! both copies in memory until the store has answered.
 
 use std::rc::Rc;
 
@@ -13,15 +13,16 @@ use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 use super::gate;
 use crate::store::{Keys, Store, StoreError, StoreErrorKind};
 
-/// A store of the application's.
+/// One of the application's stores.
 #[derive(Clone)]
 pub struct SpinStore(Rc<key_value::Store>);
 
 impl SpinStore {
-    /// Opens the store with this label; `None` where the component may not.
+    /// Opens the store with this label. Returns `None` if the component may not use the store, or if there is no such
+    /// store.
     ///
     /// # Errors
-    /// Where the store is not available.
+    /// The store is not available.
     pub async fn open(label: &str) -> Result<Option<Self>, StoreError> {
         match key_value::Store::open(label.to_owned()).await {
             Ok(store) => Ok(Some(Self(Rc::new(store)))),
@@ -54,7 +55,7 @@ impl Store for SpinStore {
     }
 }
 
-/// Keys that are taken from the store at a time.
+/// How many keys are read from the store at a time.
 const KEYS_AT_A_TIME: usize = 256;
 
 /// A listing under way, which no other operation of this instance may overlap.
@@ -75,7 +76,7 @@ impl Listing {
     async fn next(mut self) -> Result<Option<(Vec<String>, Self)>, StoreError> {
         match self.keys.read(Vec::with_capacity(KEYS_AT_A_TIME)).await {
             (StreamResult::Dropped, keys) if keys.is_empty() => {
-                // Only now does the store say whether that was all.
+                // The store tells only after the last key whether the listing is complete.
                 self.ended.await.map(|()| None).map_err(failed)
             }
             (_, keys) => Ok(Some((keys, self))),

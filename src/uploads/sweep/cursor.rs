@@ -5,10 +5,11 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// Where a step goes on: at an upload, and at an offset within its contents. As text: `<first half of the id>-<offset>`.
+/// Where a step goes on: at an upload, and at an offset within its contents. As text: `<first half of the
+/// id>-<offset>`.
 ///
-/// The half of an id opens nothing: the other half is random, and has 62 bits. Where users are not told apart, the whole
-/// id would be the right to read and to delete the upload.
+/// Half of an id gives no access, because the other half has 62 random bits. Where users are not told apart, anybody
+/// who has the whole id may read and delete the upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SweepCursor {
     id_half: u64,
@@ -16,7 +17,7 @@ pub struct SweepCursor {
 }
 
 impl SweepCursor {
-    /// The cursor of these contents of an upload.
+    /// The cursor at this offset of an upload's contents.
     pub(super) fn at(id: Uuid, offset: u64) -> Self {
         Self { id_half: id.as_u64_pair().0, offset }
     }
@@ -38,7 +39,7 @@ impl fmt::Display for SweepCursor {
     }
 }
 
-/// The text is no cursor of a sweep.
+/// The text is not a cursor of a sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSweepCursor;
 

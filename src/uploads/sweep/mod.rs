@@ -1,14 +1,14 @@
 //! Sweeping: removing uploads that have expired, and the orphans that failed or crashed requests have left behind.
 //!
-//! A segment or a page that no record names is either an orphan, or about to be named by a request under way. The tag in
-//! its key tells when the append that wrote it began. No append commits that began longer ago than [`MAX_REQUEST_AGE`].
-//! So what is older than a day and not named is an orphan. The time between the two is for clocks that differ and reads
-//! that are stale.
+//! If no record names a segment or a page, it is an orphan, or a request under way may still name it. The tag in its
+//! key tells when the append that wrote it began. An append that began longer ago than [`MAX_REQUEST_AGE`] does not
+//! commit. So a part that is older than a day and not named is an orphan. The time between the two allows for clocks
+//! that differ and for stale reads.
 //!
-//! A sweep goes through the uploads in the order of their ids, and through the contents of an upload in the order of the
-//! file. One step lists all keys once and holds a bounded number of them (`window.rs`). It stops when its time is over,
-//! and says where the next step goes on (`cursor.rs`). For each upload, `verdict.rs` decides by what was found, and this
-//! module does it.
+//! A sweep goes through the uploads in the order of their ids, and through the contents of an upload in the order of
+//! the file. One step lists all keys once and holds a bounded number of them (`window.rs`). It stops when its time is
+//! over, and tells where the next step goes on (`cursor.rs`). For each upload, `verdict.rs` decides what to do, and
+//! this module does it.
 
 mod cursor;
 mod verdict;
@@ -32,9 +32,9 @@ use window::{Contents, Window};
 
 /// The longest that a request may take until it commits.
 pub(super) const MAX_REQUEST_AGE: SignedDuration = SignedDuration::from_hours(12);
-/// Uploads that are swept at once, so that the latency of a store far away is paid once for all of them.
+/// How many uploads are swept at once, so that all of them together pay the latency of a distant store only once.
 const UPLOADS_AT_ONCE: usize = 8;
-/// Orphans that are removed between two looks at the time.
+/// How many orphans are removed between two checks of the time.
 const REMOVALS_AT_ONCE: usize = 4 * REMOVALS_IN_FLIGHT;
 
 /// What to sweep.
@@ -44,9 +44,9 @@ pub struct Sweep {
     pub expiration_delta: SignedDuration,
     /// Whether to keep the records of expired uploads, and remove only their contents.
     pub keep_records: bool,
-    /// Where the step before has stopped.
+    /// Where the step before this one has stopped.
     pub from: Option<SweepCursor>,
-    /// How long the step may take beside the listing. Each step gets further, however short this is.
+    /// How long the step may take, apart from the listing. Even with the shortest budget, each step makes progress.
     pub budget: SignedDuration,
 }
 
@@ -66,7 +66,7 @@ pub struct Swept {
 struct Done {
     expired: bool,
     orphans: usize,
-    /// The offset of the contents that are still to be looked at, where the time was over.
+    /// The offset at which the next step goes on, if the time was over.
     stopped_at: Option<u64>,
 }
 
@@ -74,7 +74,7 @@ struct Done {
 #[derive(Clone, Copy)]
 struct Step {
     sweep: Sweep,
-    /// When its time is over.
+    /// When the step's time is over.
     until: Timestamp,
 }
 
@@ -82,7 +82,8 @@ impl<S: Store> Uploads<S> {
     /// Takes one step of a sweep. Requests on the same uploads may go on meanwhile.
     ///
     /// # Errors
-    /// [`Error::Store`]: what was done until then is done. A damaged record is left alone, and is no error.
+    /// [`Error::Store`]. What was done before the error stays done. A damaged record is left alone, and is not an
+    /// error.
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         let window = self.look(sweep.from).await?;
         let step = Step { sweep, until: self.now().checked_add(sweep.budget).unwrap_or(Timestamp::MAX) };
@@ -96,7 +97,7 @@ impl<S: Store> Uploads<S> {
         let mut uploads = window.uploads.into_iter().peekable();
         while uploads.peek().is_some() {
             let batch = uploads.by_ref().take(UPLOADS_AT_ONCE);
-            // All of them to their end: an operation under way is not to be dropped.
+            // All of them run to their end, because an operation under way must not be dropped.
             let done = join_all(batch.map(|(id, found)| self.sweep_upload(id, found, step))).await;
             let mut stopped = None;
             for done in done {
@@ -120,7 +121,7 @@ impl<S: Store> Uploads<S> {
         step.until <= self.now()
     }
 
-    /// Decides on an upload, and does it.
+    /// Decides what to do with an upload, and does it.
     async fn sweep_upload(&self, id: Uuid, found: Found, step: Step) -> Result<(Uuid, Done), Error> {
         match self.do_sweep_upload(id, found, step).await {
             Ok(done) => Ok((id, done)),
@@ -167,7 +168,7 @@ impl<S: Store> Uploads<S> {
                 }
                 Ok(done)
             }
-            // Without a record, nothing has expired or is kept.
+            // Without a record, there is no such verdict.
             (Verdict::Expired | Verdict::Kept { .. }, None) => Ok(Done::default()),
         }
     }
@@ -178,7 +179,7 @@ impl<S: Store> Uploads<S> {
 
     /// Deletes or purges an expired upload, unless another request was faster.
     async fn expire(&self, upload: Upload, keep_record: bool) -> Result<bool, Error> {
-        // Another sweep may have been between the reads of its record and of the mark that it is deleted.
+        // Another sweep may have deleted the upload between the reads of its mark and of its record.
         match self.check_unmoved(Some(&upload)).await {
             Ok(()) => {}
             Err(error @ (Error::Store(_) | Error::Damaged(_))) => return Err(error),
@@ -192,8 +193,9 @@ impl<S: Store> Uploads<S> {
         Ok(true)
     }
 
-    /// Removes what is left of a deleted upload's records, once no request can be under way that the mark must stop. The
-    /// mark itself goes one sweep later. A request that has read a record right before its removal must find the mark.
+    /// Removes what is left of a deleted upload's records, once the mark is old. Then no request can be under way that
+    /// the mark must stop. The mark itself is removed one sweep later. A request that has read a record right before
+    /// its removal must find the mark.
     async fn forget_deleted(&self, id: Uuid, has_records: bool) -> Result<(), Error> {
         let mark = self.records.get(&keys::deleted(id)).await?.unwrap_or_default();
         let deleted_at = std::str::from_utf8(&mark).ok().and_then(|text| text.parse().ok());
@@ -210,7 +212,8 @@ impl<S: Store> Uploads<S> {
         Ok(())
     }
 
-    /// Removes the suspects that the upload's record does not name, nor the record that it had while it was open.
+    /// Removes the suspects that no record names: neither the upload's record, nor the record that it had while it was
+    /// open.
     async fn remove_unnamed(
         &self,
         upload: &Upload,
@@ -243,7 +246,7 @@ impl<S: Store> Uploads<S> {
             match keys::parse(part.key()) {
                 Some((_, Role::Segment { offset, tag })) => {
                     suspects.segments.remove(&(offset, tag));
-                    // A step that gets over the first segment gets further.
+                    // A step that passes the first segment makes progress.
                     if offset > first && self.is_over(step) {
                         suspects.segments.split_off(&(offset, Uuid::nil()));
                         suspects.pages.clear();
@@ -258,8 +261,8 @@ impl<S: Store> Uploads<S> {
         Ok(None)
     }
 
-    /// Only a walk through the whole list tells whether a page is on it. If the time is over before the end of the walk, the
-    /// pages are left alone. They are small, and they go with their upload at the latest.
+    /// Only a walk through the whole list tells whether a page is on it. If the time is over before the end of the
+    /// walk, the pages are left alone. They are small, and they are removed with their upload at the latest.
     async fn take_out_named_pages(&self, upload: &Upload, suspects: &mut Contents, step: Step) -> Result<(), Error> {
         if suspects.pages.is_empty() {
             return Ok(());
@@ -279,7 +282,7 @@ impl<S: Store> Uploads<S> {
         Ok(())
     }
 
-    /// Removes contents, as many as there is time for.
+    /// Removes contents until the time is over, but at least one batch of them.
     async fn remove(&self, id: Uuid, contents: Contents, step: Step) -> Result<Done, Error> {
         let segments = contents.segments.into_iter().map(|(offset, tag)| (offset, keys::data(id, offset, tag)));
         let pages = contents.pages.into_iter().map(|tag| (u64::MAX, keys::page(id, tag)));

@@ -1,4 +1,4 @@
-//! What a sweep decides on one upload, by what was found alone and without a look into the store.
+//! Decides what a sweep does with one upload. The decision uses only what was found, and does not read the store.
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -6,44 +6,44 @@ use uuid::Uuid;
 use super::super::record::Upload;
 use super::window::Contents;
 
-/// The age at which what no record names is an orphan.
+/// The age from which something that no record names is an orphan.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(24);
-/// How long after it expired an upload is left alone. A completion may become final 40 s after the expiry, by its own
-/// clock. Clocks may be 60 s apart, the write of the record may take 60 s, and a read may be 60 s old.
+/// How long a sweep leaves an upload alone after its expiry. A completion may become final 40 s after the expiry, by
+/// its own clock. Clocks may be 60 s apart, the write of the record may take 60 s, and a read may be 60 s old.
 const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
-/// What the listed keys tell of an upload.
+/// What the listed keys tell about an upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) open: bool,
     pub(super) complete: bool,
     pub(super) deleted: bool,
-    /// Its segments and pages, as far as the step holds them.
+    /// The upload's segments and pages, as far as the step holds them.
     pub(super) contents: Contents,
-    /// Its key on a list, and when it was put there.
+    /// The upload's key on a list, and the time of creation in that key.
     pub(super) listing: Option<(String, Timestamp)>,
 }
 
-/// What is to be done with an upload.
+/// What to do with an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The listing and the record that was found do not go together. The record may be in another store, it may have
-    /// gone meanwhile, or the read was stale: all is left alone.
+    /// The listing and the record do not go together. The record may be in another store, it may have been removed
+    /// meanwhile, or the read was stale. The sweep leaves everything alone.
     Unclear,
-    /// It was deleted. Its contents are orphans; what is left of its records goes once the mark is old.
+    /// The upload was deleted. Its contents are orphans. The rest of its records is removed once the mark is old.
     Deleted,
-    /// No record was committed. Old contents are orphans, and an old entry on a list goes; recent ones may still be
-    /// committed.
+    /// No record was committed. Old contents are orphans, and an old entry on a list is removed. Recent contents may
+    /// still be committed.
     Uncommitted { orphans: Contents, listing: Option<String> },
-    /// It lost its contents in an earlier sweep. What is left of them are orphans.
+    /// The upload lost its contents in an earlier sweep. Contents that are left are orphans.
     Purged,
-    /// It has expired, and is to be deleted or purged.
+    /// The upload has expired. It is deleted or purged.
     Expired,
-    /// It stays.
+    /// The upload stays.
     Kept {
-        /// What is old enough to be an orphan, unless a record names it.
+        /// The contents that are old enough to be orphans, unless a record names them.
         suspects: Contents,
-        /// Whether the record that it had while it was open serves nobody any more.
+        /// Whether the record that the upload had while it was open is no longer needed.
         drops_open_record: bool,
     },
 }
@@ -56,12 +56,12 @@ pub(super) struct Ages {
 }
 
 impl Ages {
-    /// Whether what is from this time, and named by no record, is an orphan.
+    /// Whether something of this time is an orphan, if no record names it.
     pub(super) fn is_old(&self, time: Timestamp) -> bool {
         self.now.duration_since(time) > ORPHAN_AGE
     }
 
-    /// Whether the tag was drawn so long ago that nobody can commit under it any more.
+    /// Whether the tag was drawn so long ago that no append can commit under it any more.
     fn is_old_tag(&self, tag: Uuid) -> bool {
         let drawn_at = tag.get_timestamp().and_then(|timestamp| {
             let (seconds, nanoseconds) = timestamp.to_unix();
@@ -79,7 +79,7 @@ impl Ages {
     }
 }
 
-/// Decides on an upload by its keys and its record, where it has one that counts.
+/// Decides on an upload by its keys, and by its record if `find` has returned one.
 pub(super) fn verdict(found: &Found, upload: Option<&Upload>, ages: Ages) -> Verdict {
     let Some(upload) = upload else {
         return match found {
@@ -178,7 +178,7 @@ mod tests {
             (entry(25), uncommitted(Some("list/k"))),
             // A mark wins, however old the rest is.
             (Found { deleted: true, ..entry(25) }, Verdict::Deleted),
-            // The listing saw a record, and none is found.
+            // The listing saw a record, but `find` found none.
             (Found { open: true, ..found(&[1, 30]) }, Verdict::Unclear),
             (Found { complete: true, ..found(&[1, 30]) }, Verdict::Unclear),
         ];

@@ -1,4 +1,4 @@
-//! The keys that one step of a sweep looks at: the first ones after its cursor, a bounded number of them.
+//! The keys that one step of a sweep looks at: a bounded number of keys, from its cursor on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,11 @@ use super::cursor::SweepCursor;
 use super::verdict::Found;
 use crate::store::{Keys, Store};
 
-/// The keys that one step holds, which take some 3 MB. An upload counts as one, and so does each of its segments and pages.
+/// How many keys one step holds. They take some 3 MB. An upload counts as one, and so does each of its segments and
+/// pages.
 const KEYS_A_STEP: usize = 20_000;
 
-/// Segments and pages of one upload that were listed.
+/// The listed segments and pages of one upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {
     /// Each segment's offset and tag.
@@ -32,7 +33,7 @@ impl Contents {
         self.segments.len() + self.pages.len()
     }
 
-    /// Takes out the last of the contents, and returns its place. Pages stand behind all segments.
+    /// Takes out the last of the contents, and returns its offset. Pages come after all segments.
     fn pop_last(&mut self) -> Option<u64> {
         match self.pages.pop_last() {
             Some(_) => Some(u64::MAX),
@@ -41,11 +42,11 @@ impl Contents {
     }
 }
 
-/// The first uploads after a cursor, by all keys.
+/// The first uploads from a cursor on, and what their keys tell about them.
 #[derive(Default)]
 pub(super) struct Window {
     pub(super) uploads: BTreeMap<Uuid, Found>,
-    /// Where the keys begin that did not fit.
+    /// The cursor of the first key that did not fit.
     pub(super) rest: Option<SweepCursor>,
     held: usize,
 }
@@ -69,7 +70,7 @@ impl Window {
         }
     }
 
-    /// Makes room: the last key is for a later step.
+    /// Makes room: it leaves the last key to a later step.
     fn leave_out_last(&mut self) {
         let Some(mut last) = self.uploads.last_entry() else {
             return;
@@ -87,7 +88,7 @@ impl Window {
         let place = match role {
             Role::Segment { offset, .. } => offset,
             Role::Page(_) => u64::MAX,
-            // What an upload's records say is needed for all of its contents.
+            // A step needs an upload's records for any of the upload's contents.
             _ => 0,
         };
         self.rest.is_none_or(|rest| SweepCursor::at(id, place) < rest)
