@@ -29,7 +29,8 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Makes absolute URLs for the answers to a request.
+/// Makes the service's URLs for one request. They are absolute, except for those that [`Urls::for_backends`] makes
+/// without a `public_url`.
 pub(crate) struct Urls {
     base: String,
     /// Whether the base is the operator's `public_url`, and not what the request says.

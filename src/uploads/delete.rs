@@ -9,7 +9,8 @@ use super::{Error, REMOVALS_IN_FLIGHT, Uploads, keys, list};
 use crate::error_chain::error_chain;
 use crate::store::Store;
 
-/// How many segments and pages the request itself removes: 1 GB of a file by default. The sweep removes the others.
+/// How many segments and pages the request itself removes: at most 1 GB of a file by default. The sweep removes the
+/// others.
 const REMOVALS_BY_REQUEST: usize = 1_000;
 
 impl<S: Store> Uploads<S> {

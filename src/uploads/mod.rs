@@ -114,7 +114,7 @@ impl<S: Store> Uploads<S> {
     /// The upload with this id.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also where it was deleted; [`Error::Damaged`]; [`Error::Store`].
+    /// [`Error::NotFound`], also if the upload was deleted; [`Error::Damaged`]; [`Error::Store`].
     pub async fn find(&self, id: Uuid) -> Result<Upload, Error> {
         let (deleted, complete, open) = (keys::deleted(id), keys::complete(id), keys::open(id));
         // All three run to their end, even if one fails, because an operation under way must not be dropped.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use spin_executor::{CancelOnDropToken, push_waker_and_get_token};
 use wasi::clocks::monotonic_clock::subscribe_duration;
 
-/// Ends after this time.
+/// Returns after this time.
 pub(super) async fn sleep(duration: Duration) {
     let began = Instant::now();
     // Each poll registers the timer anew, and takes back the registration of the poll before.

@@ -5,8 +5,8 @@
 //! wait for ever, and the server waits with them (Spin 4.1). Operations of other instances only wait until the listing
 //! ends.
 //!
-//! So the requests of an instance share this gate, and it belongs to none of them. A request that has to wait checks
-//! the gate each millisecond, because one task can't wake another without wit-bindgen's `inter-task-wakeup`. Components
+//! So all requests of an instance share one gate, in a thread-local variable. A request that has to wait checks the
+//! gate each millisecond, because one task can't wake another without wit-bindgen's `inter-task-wakeup`. Components
 //! with that feature trap on wasmtime 48 ("waitable cannot be used synchronously while added to a waitable set").
 
 use std::cell::RefCell;
