@@ -1,5 +1,5 @@
-//! What this service takes beyond the peer's forms: raw bodies, unknown totals, empty files, digests; and the limit of a
-//! request.
+//! Requests that this service accepts and the peer does not: raw bodies, unknown totals, empty files and digests. The
+//! limit on a request's body is tested here, too.
 
 mod support;
 
@@ -25,7 +25,7 @@ fn a_chunk_may_be_the_body_itself() {
     assert_eq!(begun.json()["filename"], "naïve.bin");
     let url = begun.text("url");
     put_raw(&client, &url, "bytes 1000-1999/3000", &[], &file[1_000..2_000]).expect(200);
-    // Any media type that isn't a form, and none at all.
+    // The media type may be any type that isn't a form, and it may be missing.
     let range = ("Content-Range", "bytes 2000-2499/3000");
     client.send(Method::PUT, &url, &[range, ("Content-Type", "video/mp4")], &file[2_000..2_500]).expect(200);
     client.send(Method::PUT, &url, &[("Content-Range", "bytes 2500-2999/3000")], &file[2_500..]).expect(200);
@@ -56,7 +56,7 @@ fn the_total_may_come_late() {
     put_raw(&client, &url, "bytes 2500-2999/*", &[], &file[2_500..]).expect(200);
     client.complete(&url, &data::md5(&file)).expect(200);
 
-    // A total that was never said is where the file is completed.
+    // If no chunk gives a total, the completion sets it.
     let begun = put_raw(&client, "/uploads/?filename=f", "bytes 0-999/*", &[], &file[..1_000]).expect(200);
     client.complete(&begun.text("url"), &data::md5(&file[..1_000])).expect(200);
 }
@@ -114,7 +114,7 @@ fn a_digest_is_checked_before_the_chunk_counts() {
     let digest = format!("unknown=:{wrong}:, sha-256=:{sha256}:");
     put_raw(&client, &url, range, &[("Content-Digest", &digest), ("Content-MD5", &md5)], chunk).expect(200);
 
-    // It is the digest of the whole content (RFC 9530): of the form, where that is what is sent.
+    // The digest is that of the whole content (RFC 9530). If the client sends a form, it is the digest of the form.
     let form = || Form::new().field("filename", "f").file("file", "blob", b"abc");
     let digest = format!("sha-256=:{}:", BASE64.encode(sha2::Sha256::digest(form().into_body())));
     let headers = [("Content-Range", "bytes 0-2/3"), ("Content-Digest", digest.as_str())];
@@ -130,7 +130,7 @@ fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let client = server.client();
     put_raw(&client, "/uploads/?filename=f", "bytes 0-999/1001", &[], &[0; 1_000]).expect(200);
     let limit = "The request's body exceeds the limit (1000 bytes)";
-    // The header alone is enough: no byte of the body is ever sent.
+    // The request's head alone is enough: no byte of the body is ever sent.
     let head = format!(
         "PUT /uploads/?filename=f HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Range: bytes 0-1000/1001\r\n\
          Content-Type: application/octet-stream\r\nContent-Length: 1001\r\n\r\n",
@@ -139,7 +139,7 @@ fn a_body_over_the_limit_is_refused_before_it_is_read() {
     let answer = client.exchange_raw(head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains(limit), "{answer}");
 
-    // Without a length, it is told when it is passed.
+    // Without a length, the server refuses the body when it passes the limit.
     let chunks = format!("3e9\r\n{}\r\n0\r\n\r\n", "a".repeat(1_001));
     let head = head.replace("Content-Length: 1001", "Transfer-Encoding: chunked");
     let answer = client.exchange_raw(format!("{head}{chunks}").as_bytes());

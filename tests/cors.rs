@@ -51,16 +51,16 @@ fn listed_origins_may_use_the_service() {
     for name in ["content-range", "etag", "link", "repr-digest", "retry-after", "content-disposition"] {
         assert!(exposed.contains(&name), "{exposed:?}");
     }
-    // Errors can be read as well.
+    // Error responses can be read as well.
     let reply = client.get_with("/uploads/123e4567-e89b-12d3-a456-426614174000", &[("Origin", ORIGIN)]).expect(404);
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
 
-    // Others are not told that they may; without an origin, nothing changes.
+    // Other origins are not allowed. Without an origin, nothing changes.
     for origin in ["https://app.example.evil", "null"] {
         assert_eq!(preflight(&client, origin, "PUT").header("access-control-allow-origin"), "");
     }
     assert_eq!(client.get("/uploads/").expect(200).header("access-control-allow-origin"), "");
-    // An `OPTIONS` that is no preflight is a method like others.
+    // An `OPTIONS` request that is no preflight is refused like any unsupported method.
     client.send(Method::OPTIONS, "/uploads/", &[("Origin", ORIGIN)], &[]).expect(405);
 }
 

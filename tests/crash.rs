@@ -1,4 +1,4 @@
-//! A large file through crashes of the server.
+//! An upload of a large file while the server crashes.
 
 mod support;
 
@@ -47,7 +47,7 @@ fn a_large_file_survives_crashes_in_the_middle_of_chunks() {
     }
 }
 
-/// Sends most of the chunk, kills the server once some of it is stored, and starts the server anew.
+/// Sends most of the chunk, kills the server when a part of the chunk is stored, and starts the server again.
 fn crash_within(server: &mut Server, client: &Client, path: &str, file: &[u8], chunk: std::ops::Range<usize>) {
     let before = server.stored().len();
     let range = format!("bytes {}-{}/{}", chunk.start, chunk.end - 1, file.len());

@@ -1,4 +1,4 @@
-//! Downloads of complete files, and deleting uploads.
+//! Downloads of complete files, and deletions of uploads.
 
 mod support;
 
@@ -76,7 +76,7 @@ fn ranges_are_served() {
         let reply = client.get_with(&url, &[("Range", range)]).expect(416);
         assert_eq!(reply.header("content-range"), "bytes */10500");
     }
-    // Several ranges, or none that can be read: the whole file (RFC 9110, 14.2).
+    // For several ranges, or a range that can't be read, the response is the whole file (RFC 9110, 14.2).
     for range in ["bytes=0-1,5-6", "bytes=5-1", "lines=0-1", "bytes=x"] {
         assert!(client.get_with(&url, &[("Range", range)]).expect(200).body == file, "{range}");
     }
@@ -123,7 +123,7 @@ fn only_complete_files_are_served_and_only_under_their_path() {
 fn a_deleted_upload_is_gone_with_all_its_data() {
     let (server, file) = (Server::with(&[("segment_size", "100")]), data::bytes(2, 5_000));
     let client = server.client();
-    // Enough chunks for pages of the list of chunks, and pages of pages.
+    // Enough chunks for pages of the list of chunks, and for pages of pages.
     let url = client.begin(&file, 10);
     for from in (10..5_000).step_by(10) {
         client.put_chunk(&url, &file, from, from + 10).expect(200);

@@ -73,12 +73,12 @@ fn a_whole_file_goes_up_at_once() {
     assert_eq!(reply.json()["filename"], "naïve ☃.bin");
     assert!(client.get(&reply.text("file")).expect(200).body == file);
 
-    // The checksum may come after the file, and the file's own name serves where there is no other.
+    // The checksum may come after the file. Without a filename field, the file part's own name is used.
     let form = Form::new().file("file", "own.txt", b"abc").field("md5", &data::md5(b"abc"));
     let reply = client.send_form(Method::POST, "/uploads/", &[], form).expect(200);
     assert_eq!(reply.json()["filename"], "own.txt");
 
-    // An empty file is a file.
+    // An empty file is valid.
     let reply = client.upload_whole("empty", b"").expect(200);
     assert_eq!(reply.json()["offset"], 0);
     assert!(client.get(&reply.text("file")).expect(200).body.is_empty());

@@ -1,4 +1,4 @@
-//! What goes wrong, and the answer: the rows of the peer's own table, and ours where the peer lets things pass.
+//! Errors and their responses: the rows of the peer's own table, and ours for faults that the peer accepts.
 
 mod support;
 
@@ -142,7 +142,7 @@ fn an_expired_upload_can_be_looked_at_but_not_continued() {
     client.put_chunk(&url, b"abc", 1, 3).expect_json(410, expired.clone());
     client.complete(&url, &data::md5(b"abc")).expect_json(410, expired);
     assert_eq!(client.get(&url).expect(200).json()["offset"], 1);
-    // What is complete does not expire.
+    // A complete upload does not expire.
     let whole = client.upload_whole("f", b"abc").expect(200);
     client.get(&whole.text("file")).expect(200);
     let complete = detail("Upload has already been marked as \"complete\"");
@@ -206,7 +206,7 @@ fn a_client_that_hangs_up_in_a_chunk_changes_nothing() {
         body.len()
     );
     let connection = client.send_raw(&[head.as_bytes(), &body[..1_900_000]].concat());
-    // A value of the chunk is there before the rest of it is.
+    // A segment of the chunk is stored before the rest of the chunk is sent.
     server.wait_until_stored(|stored| stored.len() > before.len());
     drop(connection);
     server.wait_until_stored(|stored| *stored == before);
@@ -259,7 +259,8 @@ fn nothing_is_decompressed() {
     client.send_form(Method::PUT, "/uploads/", &headers, Form::new().file("file", "f", b"abc")).expect(200);
 }
 
-/// The codes of docs/http-api.md that a client can bring about here; hook, users and manage tests have the others.
+/// The codes of docs/http-api.md that a client can cause here. The tests of the hook, of users and of management
+/// requests have the others.
 #[test]
 fn each_fault_has_a_code() {
     let server = Server::with(&[("max_bytes", "1000"), ("max_chunk_bytes", "100000"), ("manage_token", "secret")]);

@@ -1,4 +1,4 @@
-//! The applications under `examples/`: a view of one's own, and a completion hook reached by local chaining.
+//! The applications under `examples/`: a view of your own, and a completion hook that is called by local chaining.
 
 mod support;
 
@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 use support::{Form, Server, data, server};
 
-/// A file that is an image as far as its first bytes tell.
+/// A file whose first bytes are those of an image.
 fn image(len: usize) -> Vec<u8> {
     [b"\x89PNG\r\n\x1a\n".as_slice(), &data::bytes(1, len)].concat()
 }
@@ -15,7 +15,7 @@ fn form(filename: &str, bytes: &[u8]) -> Form {
     Form::new().field("filename", filename).file("image", "blob", bytes)
 }
 
-/// The examples are components of WASI 0.3: another manifest's tests have no more to say of them.
+/// The examples are components of WASI 0.3 only, so there is nothing to test with another manifest.
 fn not_here() -> bool {
     server::manifest() != "spin.toml"
 }
@@ -39,14 +39,14 @@ fn a_view_of_ones_own_changes_what_it_says() {
     client.put_form("/uploads/", "bytes 0-99/1000001", form("a.png", &file[..100])).expect_json(400, limit);
     assert_eq!(server.stored(), []);
 
-    // The answer's fields.
+    // The response's fields.
     let begun = client.put_form("/uploads/", &range, form("a.PNG", &file[..100])).expect(200);
     assert_eq!(begun.text("kind"), "png");
     assert!(begun.json().get("user").is_none());
     let range = format!("bytes 100-{}/{}", file.len() - 1, file.len());
     client.put_form(&begun.text("url"), &range, form("", &file[100..])).expect(200);
 
-    // The completion's answer.
+    // The response to the completion.
     let complete = client.complete(&begun.text("url"), &data::md5(&file)).expect(201);
     assert_eq!(complete.json()["bytes"], file.len());
     assert!(client.get(&complete.text("image")).expect(200).body == file);
@@ -65,7 +65,7 @@ fn a_view_of_ones_own_reads_the_file_before_it_is_complete() {
     assert_eq!(client.get(&begun.text("url")).expect(200).json()["status"], 1);
     client.delete(&begun.text("url")).expect(204);
 
-    // Of a whole file that is refused, nothing stays.
+    // Nothing remains of a whole file that is refused.
     let before = server.stored();
     let whole = form("a.jpg", &file).field("md5", &data::md5(&file));
     client.send_form(Method::POST, "/uploads/", &[], whole).expect_json(422, refusal);

@@ -1,4 +1,4 @@
-//! The completion hook: a URL that is asked before an upload is complete.
+//! The completion hook: a URL that the service calls before an upload is complete.
 
 mod support;
 
@@ -16,7 +16,7 @@ struct Call {
     upload: Value,
 }
 
-/// A server that answers all requests with what it is told to, and writes them down.
+/// A server that records all requests, and gives each of them the response that a test has set.
 struct Hook {
     url: String,
     host: String,
@@ -47,7 +47,7 @@ impl Hook {
         );
     }
 
-    /// Takes calls, and never answers.
+    /// Accepts calls, and never responds.
     fn will_not_answer(&self) {
         self.answer.lock().unwrap().clear();
     }
@@ -90,7 +90,7 @@ fn answer_call(mut stream: TcpStream, answer: &Mutex<String>, calls: &Mutex<Vec<
     calls.lock().unwrap().push(Call { idempotency_key: header("idempotency-key").unwrap(), upload });
     let answer = answer.lock().unwrap().clone();
     if answer.is_empty() {
-        // Until the other side has enough of it.
+        // Waits until the service closes the connection.
         let _ = stream.read(&mut [0]);
     } else {
         stream.write_all(answer.as_bytes()).unwrap();
@@ -112,7 +112,7 @@ fn read_chunked(reader: &mut impl BufRead) -> Vec<u8> {
     }
 }
 
-/// An upload of the whole file that only has to be completed.
+/// Begins an upload with the whole file. It only has to be completed.
 fn upload(client: &Client, file: &[u8]) -> String {
     client.begin(file, file.len())
 }
@@ -153,7 +153,7 @@ fn the_hooks_answer_becomes_the_completions() {
     assert_eq!(hook.take_calls(), []);
     client.complete(&url, &data::md5(&file)).expect_json(201, json!({"photo": 7}));
 
-    // It has seen the upload as it is now, and its checksum.
+    // The hook got the upload as it is now, and its checksum.
     let calls = hook.take_calls();
     let [call] = &calls[..] else { panic!("{calls:?}") };
     let mut expected = client.get(&url).expect(200).json();
@@ -166,7 +166,7 @@ fn the_hooks_answer_becomes_the_completions() {
     assert_eq!(call.upload["status"], 2);
     assert!(client.get(&download).expect(200).body == file);
 
-    // What was acknowledged never calls again.
+    // After an acknowledged completion, the hook is never called again.
     client.complete(&url, &data::md5(&file)).expect(400);
     client.complete(&url, "0123").expect(400);
     assert_eq!(hook.take_calls(), []);
@@ -197,7 +197,7 @@ fn the_hook_can_refuse() {
     client.complete(&url, &data::md5(&file)).expect_json(403, json!({"detail": "The completion was refused"}));
     assert_eq!(client.get(&url).expect(200).json()["status"], 1);
 
-    // Of a whole file nothing stays; the upload is open for another try.
+    // Nothing remains of a refused whole file. The refused upload is still open.
     let before = server.stored();
     client.upload_whole("f", &file).expect(403);
     assert_eq!(server.stored(), before);
@@ -237,7 +237,7 @@ fn a_hook_that_fails_can_be_tried_again_with_the_same_key() {
 
 #[test]
 fn a_hook_that_is_not_there_or_not_allowed_fails() {
-    // A port that nobody listens at any more.
+    // No server listens on this port any more.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{address}/");
     for host in [&url, "http://*.spin.internal"] {
@@ -245,7 +245,7 @@ fn a_hook_that_is_not_there_or_not_allowed_fails() {
         let (client, file) = (server.client(), data::bytes(1, 1_000));
         let upload = upload(&client, &file);
         client.complete(&upload, &data::md5(&file)).expect(502);
-        // A wrong checksum doesn't get so far.
+        // With a wrong checksum, the hook is not called.
         client.complete(&upload, "0123").expect(400);
     }
 }

@@ -1,4 +1,4 @@
-//! The host's own promises: its port, its signals, its variables.
+//! The host's own behaviour: its port, its variables, its stores and its signals.
 
 mod support;
 
@@ -75,7 +75,7 @@ fn a_signal_lets_requests_in_flight_finish() {
         body.len()
     );
     let mut connection = server.client().send_raw(&[head.as_bytes(), &body[..2_000_000]].concat());
-    // The request is being handled: a value of it is there.
+    // The server handles the request: a segment of it is stored.
     server.wait_until_stored(|stored| !stored.is_empty());
     server.signal("TERM");
     connection.write_all(&body[2_000_000..]).unwrap();

@@ -1,5 +1,5 @@
-//! Requests that mean no good: HTTP that breaks its own rules, bodies that don't end as they said, names and boundaries
-//! that are meant to be mistaken for something else, and more requests at once than the host takes.
+//! Hostile requests: invalid HTTP, bodies with a wrong length, names and boundaries that are made to be confused with
+//! something else, and more requests at once than the host handles.
 
 mod support;
 
@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use http::Method;
 use support::{Client, Form, Server, data};
 
-/// The head of a first chunk of `length` bytes, which are the body itself.
+/// The head of a request with a first chunk of `length` bytes. The chunk is the body itself.
 fn chunk_head(server: &Server, length: usize, more: &str) -> Vec<u8> {
     format!(
         "PUT /uploads/?filename=f HTTP/1.1\r\nHost: {}\r\nContent-Type: application/octet-stream\r\n\
@@ -20,7 +20,7 @@ fn chunk_head(server: &Server, length: usize, more: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The answer's status line; empty where there is none.
+/// The status line of the response; empty if there is none.
 fn status_line(connection: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let mut piece = [0; 1024];
@@ -44,7 +44,7 @@ fn a_slow_body_is_waited_for_and_keeps_nobody_else_waiting() {
     let mut slow = client.send_raw(&chunk_head(&server, file.len(), "Content-Length: 10\r\n"));
     for byte in &file {
         slow.write_all(&[*byte]).unwrap();
-        // Each byte waits for a whole upload of somebody else's.
+        // The next byte waits until another client has uploaded a whole file.
         client.upload_whole("other", b"abc").expect(200);
     }
     assert_eq!(status_line(&mut slow), "HTTP/1.1 200 OK");
@@ -75,7 +75,7 @@ fn what_follows_a_body_is_not_part_of_it() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains("\"offset\":10,"), "{answer}");
     assert!(answer.contains("HTTP/1.1 400 "), "what follows is a request of its own, and a bad one: {answer}");
-    // More than its range says is no chunk.
+    // A chunk that is longer than its range is refused.
     let reply = server.client().put_form("/uploads/", "bytes 0-8/9", Form::new().file("file", "f", &file));
     assert!(reply.expect(400).text("detail").starts_with("File size doesn't match headers"));
 }
@@ -89,7 +89,8 @@ fn a_body_with_two_lengths_is_refused() {
         let answer = status_of(&client, &[&chunk_head(&server, 3, more), smuggled.as_slice()].concat());
         assert_eq!(answer, "HTTP/1.1 400 Bad Request", "{more}");
     }
-    // RFC 9112, 6.3: the transfer coding counts alone, or the request is refused; it never ends at the length as well.
+    // RFC 9112, 6.3: the transfer coding overrides the length, or the request is refused. The length never ends the
+    // body.
     let more = "Content-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n";
     let answer = client.exchange_raw(&[&chunk_head(&server, 3, more), smuggled.as_slice()].concat());
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
@@ -103,7 +104,7 @@ fn huge_headers_are_refused() {
     let long = format!("X-Long: {}\r\nContent-Length: 0\r\n", "y".repeat(2_000_000));
     let many = format!("{}Content-Length: 0\r\n", "X-Many: y\r\n".repeat(10_000));
     for more in [long, many] {
-        // The server may hang up before it has read all of it.
+        // The server may close the connection before it has read the whole head.
         let mut connection = client.send_raw(&[]);
         let _ = connection.write_all(&chunk_head(&server, 3, &more));
         let answer = status_line(&mut connection);
@@ -126,7 +127,7 @@ fn a_boundary_is_not_mistaken() {
         let content_type = format!("multipart/form-data{parameter}");
         client.send(Method::POST, "/uploads/", &[("Content-Type", &content_type)], body)
     };
-    // Contents that look like a boundary, until their last byte.
+    // Contents that look like a boundary up to their last byte.
     for content in ["--x", "\r\n--y--\r\n", "\r\n-", "\r\n--", "\n--x--\r\n", "\r\n\r\n--x\r", "--x--\r\n--x--"] {
         let whole = post("; boundary=xx", &form("xx", content.as_bytes())).expect(200);
         assert_eq!(client.get(&whole.text("file")).body, content.as_bytes(), "{content:?}");
@@ -142,7 +143,7 @@ fn a_boundary_is_not_mistaken() {
     assert_eq!(server.stored(), before);
 }
 
-/// The range says where a chunk ends: most of it isn't searched for that.
+/// The range says where a chunk ends, so the service does not search most of the chunk for its end.
 #[test]
 fn the_end_of_a_long_chunk_is_not_mistaken() {
     let server = Server::start();
@@ -203,9 +204,10 @@ fn names_and_ids_lead_nowhere_else() {
     }
 }
 
-/// More than an instance takes (16), and than this repository's host handles at once (512): the rest wait, unread.
+/// More requests than an instance takes (16) and than this repository's host handles at once (512). The rest wait, and
+/// their bodies are not read.
 const AT_ONCE: usize = 700;
-/// What all of them together may take, if each takes what an answer and a piece of a body need.
+/// The memory that all of these requests may take, in KiB. Each one needs memory for a response and a part of a body.
 const ALLOWED_GROWTH_KIB: u64 = 700 * 1024;
 
 #[test]

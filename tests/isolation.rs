@@ -1,4 +1,4 @@
-//! One instance of the component handles many requests at once: none of them sees anything of another.
+//! One instance of the component handles many requests at once. No request sees anything of another.
 
 mod support;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use support::{Client, Form, Server, data};
 
 const SECRET: &str = "of the tests";
-/// As many as an instance handles at once.
+/// As many requests as an instance handles at once.
 const USERS: u64 = 16;
 const UPLOADS: u64 = 8;
 

@@ -1,5 +1,6 @@
-//! The server is killed at random moments under concurrent uploads, again and again. Every upload is finished all the
-//! same, every file comes back as it was, and after a sweep every key that is left belongs to one of them.
+//! The server is killed at random moments, again and again, while clients upload. Every upload still finishes, and
+//! every file comes back unchanged. After a sweep, every key that is left belongs to a finished upload or marks a
+//! deleted one.
 
 mod support;
 
@@ -17,7 +18,7 @@ use support::{Client, Form, Reply, Server, data};
 use uuid::Uuid;
 
 const UPLOADERS: u64 = 6;
-/// `UPLOAD_TEST_KILLS` says another number.
+/// The number of kills. `UPLOAD_TEST_KILLS` sets another number.
 const KILLS: usize = 100;
 
 /// An upload that was acknowledged as complete.
@@ -39,7 +40,7 @@ fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
             scope.spawn(move || upload_until(client, number, stop, finished));
         }
         for _ in 0..kills {
-            // The moment is what is random here.
+            // The moment of the kill is random.
             std::thread::sleep(Duration::from_millis(random.u64(20..250)));
             server.crash_and_restart();
         }
@@ -67,7 +68,7 @@ fn upload_until(client: &Client, number: u64, stop: &AtomicBool, finished: &Mute
     }
 }
 
-/// Uploads a file in chunks, going on at the offset that the server reports whenever an answer doesn't come.
+/// Uploads a file in chunks. If there is no response, it continues at the offset that the server reports.
 fn upload(client: &Client, random: &mut fastrand::Rng, content: Vec<u8>) -> Finished {
     let url = loop {
         let end = random.usize(1..=content.len());
@@ -104,7 +105,7 @@ fn put(client: &Client, path: &str, content: &[u8], from: usize, to: usize) -> O
     tried(client.try_send(Method::PUT, path, &headers, &body))
 }
 
-/// The answer, unless the server is gone: that is soon over.
+/// The response. If the server is gone, this waits a moment and returns `None`, because the server is back soon.
 fn tried(reply: Result<Reply, ureq::Error>) -> Option<Reply> {
     reply.inspect_err(|_| std::thread::sleep(Duration::from_millis(5))).ok()
 }
@@ -113,7 +114,7 @@ fn path(url: &str) -> String {
     format!("/{}", url.splitn(4, '/').nth(3).unwrap())
 }
 
-/// Sweeps a copy of the store two days later, and looks at what is left.
+/// Sweeps a copy of the store by a clock two days ahead, and checks which keys are left.
 fn account_for_all_keys(server: &Server, finished: &[Finished]) {
     let store = MemoryStore::default();
     let database = server.database();

@@ -60,7 +60,8 @@ fn uploads_are_listed_oldest_first_and_in_pages() {
     }
 }
 
-/// On Spin, a listing and another operation of one instance would wait for each other for ever: see src/spin/gate.rs.
+/// On Spin, a listing and another operation of one instance would wait for each other for ever without the gate in
+/// src/spin/wasip3/gate.rs.
 #[test]
 fn listings_and_uploads_do_not_block_each_other() {
     let server = Server::with(&[("user_restricted", "false"), ("segment_size", "1")]);

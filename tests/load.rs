@@ -1,6 +1,6 @@
-//! Many uploads at once for minutes: no error, no growth of memory after a while, and progress for everybody.
+//! Many uploads at once, for minutes. There is no error, memory stops growing after a while, and all clients progress.
 //!
-//! A long form: `cargo test --release --test load -- --ignored --nocapture`; `UPLOAD_TEST_LOAD_SECONDS` says how long.
+//! To run it: `cargo test --release --test load -- --ignored --nocapture`. `UPLOAD_TEST_LOAD_SECONDS` sets the time.
 
 mod support;
 
@@ -29,7 +29,7 @@ fn two_hundred_uploads_at_once() {
             let client = server.client();
             scope.spawn(move || upload_until(&client, number as u64, end, chunks));
         }
-        // A look each second: the peak of the first third, and of the rest.
+        // Reads the memory each second, for the peak in the first third of the time and the peak in the rest.
         let mut peaks = [0, 0];
         while Instant::now() < end {
             std::thread::sleep(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What the component writes down for an operator.
+//! The log that the component writes for an operator.
 
 mod support;
 

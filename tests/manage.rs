@@ -44,7 +44,7 @@ fn expired_uploads_are_deleted_or_purged() {
     let [old, older, young] = [0; 3].map(|_| client.begin(&file, 2_500));
     let done = client.upload_whole("f", &file).expect(200);
     post(&client, PATH).expect_json(200, nothing_more(0, 0));
-    // A proxy's rule for `/manage/` does not see this path.
+    // This path begins with `//`, so a proxy's rule for `/manage/` does not apply to it.
     post(&client, &format!("/{PATH}")).expect(404);
 
     server.age(&older, 25);

@@ -1,5 +1,5 @@
-//! The description at `/openapi.json`: schemathesis finds nothing that the service does otherwise, and each answer that is
-//! described can be had.
+//! The description at `/openapi.json`. schemathesis finds no difference between the description and the service, and
+//! each described response can occur.
 
 mod support;
 
@@ -21,7 +21,7 @@ fn token() -> String {
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap()
 }
 
-/// A folder's path and name as the description has them, of a complete file's URL.
+/// The path parameters of the description for a complete file's URL, as lines for the configuration of schemathesis.
 fn file_parameters(client: &Client, file: &str) -> String {
     let path = file.strip_prefix(&client.url("/")).unwrap();
     let parts: Vec<_> = path.split('/').collect();
@@ -63,7 +63,7 @@ fn schemathesis_finds_no_failure_with_users() {
     check_with_schemathesis(&variables, &format!("Bearer {}", token()));
 }
 
-/// A client that writes down which operation was answered with which status.
+/// A client that records the operation and the status of each response.
 struct Recorder {
     client: Client,
     token: String,
@@ -101,7 +101,7 @@ impl Recorder {
         self.form(&Method::POST, "/uploads/", &[], Form::new().field("md5", md5).file("file", "f", b"abc"))
     }
 
-    /// Sends one good request of each operation.
+    /// Sends one valid request for each operation.
     fn each_operation(&mut self, upload: &str, file: &str, headers: &[(&str, &str)]) {
         for path in ["/", "/openapi.json", "/uploads/", upload, file] {
             self.send(&Method::GET, path, headers, &[]);
@@ -116,13 +116,13 @@ impl Recorder {
         self.send(&Method::DELETE, upload, headers, &[]);
     }
 
-    /// Changes over to another server.
+    /// Switches to another server.
     fn at(&mut self, server: &Server) {
         self.client = server.client();
     }
 }
 
-/// The description's path of a path or URL.
+/// The description's path template for a path or a URL.
 fn template(path: &str) -> String {
     let path =
         path.splitn(4, '/').nth(3).filter(|_| path.starts_with("http")).map_or(path.into(), |rest| format!("/{rest}"));
@@ -160,7 +160,7 @@ fn each_answer_that_is_described_can_be_had() {
     let mut recorder = Recorder { client: server.client(), token: token(), seen: BTreeSet::new() };
     let (post, put, get, delete) = (&Method::POST, &Method::PUT, &Method::GET, &Method::DELETE);
 
-    // What an upload and a download can be.
+    // Responses to uploads and downloads.
     let upload = recorder.chunk("/uploads/", "bytes 0-2/6", b"abc").expect(200).text("url");
     recorder.chunk(&upload, "bytes 3-5/6", b"def").expect(200);
     let file = recorder.complete(&upload, &data::md5(b"abcdef")).expect(200).text("file");
@@ -174,7 +174,7 @@ fn each_answer_that_is_described_can_be_had() {
     recorder.send(get, &file, &[("If-None-Match", &etag)], &[]).expect(304);
     recorder.send(post, "/manage/delete_expired_uploads", &[], &[]).expect(200);
 
-    // What is wrong with a request.
+    // Faults of a request.
     recorder.send(get, "/uploads/?limit=0", &[], &[]).expect(400);
     recorder.send(post, "/manage/delete_expired_uploads?cursor=x", &[], &[]).expect(400);
     recorder.chunk("/uploads/", "x", b"abc").expect(400);
@@ -207,7 +207,7 @@ fn each_answer_that_is_described_can_be_had() {
     recorder.each_operation(&upload, &file, &[("Authorization", "Bearer x")]);
     recorder.send(delete, &upload, &[], &[]).expect(204);
 
-    // What is wrong with the server.
+    // Faults of the server.
     recorder.at(&misconfigured);
     recorder.each_operation(UNKNOWN, &format!("/chunked_uploads/1/2/3/{}", &UNKNOWN[9..]), &[]);
     recorder.at(&with_hook);

@@ -1,5 +1,5 @@
-//! The same requests to drf-chunked-upload itself and to this service: the answers must be the same, but for the rows of
-//! peer/differences.md.
+//! Sends the same requests to drf-chunked-upload and to this service. The responses must be the same, except for the
+//! rows of peer/differences.md.
 
 #[path = "peer/pair.rs"]
 mod pair;
@@ -11,7 +11,7 @@ use support::{Form, data};
 
 const LIMIT: usize = 1_000;
 
-/// Each kind of answer, one after the other.
+/// Each kind of response, one after the other.
 #[test]
 fn each_row_of_the_protocol() {
     let (pair, mut seen) = (Pair::start(86_400, Some(LIMIT)), Seen::default());
@@ -19,7 +19,7 @@ fn each_row_of_the_protocol() {
     let url = pair.begin(&mut seen, &file, 100);
     let mut same = |put: &Put<'_>| assert!(pair.put(&mut seen, put));
 
-    // What goes well, and what goes wrong.
+    // Valid chunks, and chunks with faults.
     same(&Put::chunk(&url, &file, 200, 300));
     same(&Put::chunk(&url, &file, 0, 100));
     same(&Put::chunk(&url, &file, 100, 200));
@@ -100,7 +100,7 @@ fn each_row_of_the_protocol() {
     seen.check_all_rows();
 }
 
-/// Makes every row of the table happen.
+/// Causes every row of the table.
 fn intended_differences(pair: &Pair, seen: &mut Seen, file: &[u8], md5: &str) {
     pair.put(seen, &Put::chunk("/uploads/", file, 100, 200));
     pair.put(
@@ -129,7 +129,7 @@ fn intended_differences(pair: &Pair, seen: &mut Seen, file: &[u8], md5: &str) {
     pair.with_bad_token(seen, "/uploads/");
 }
 
-/// Two faults in one request: the same one wins.
+/// Two faults in one request. Both servers report the same one.
 #[test]
 fn each_pair_of_faults() {
     for expiration in [86_400, 0] {
@@ -137,7 +137,7 @@ fn each_pair_of_faults() {
         let file = data::bytes(2, 300);
         let open = pair.begin(&mut seen, &file, 100);
         let complete = pair.begin(&mut seen, &file, 300);
-        // With no time at all, it expires before it can be completed: the second fault is another then.
+        // With an expiration of 0 s, the upload expires before it can be completed, so its fault is another one.
         pair.complete(&mut seen, &complete, Some(1), &data::md5(&file));
         type Fault<'a> = (&'a str, Box<dyn Fn(&mut Put<'a>) + 'a>);
         let faults: Vec<Fault<'_>> = vec![
@@ -179,7 +179,8 @@ fn each_pair_of_faults() {
                 assert!(pair.put(&mut seen, &put), "{first} and {second} differ");
             }
         }
-        // Of a completion: no checksum or a wrong one, of an upload that is unknown, complete, expired, another's.
+        // Faults of a completion: no checksum or a wrong one, for an upload that is unknown, complete, expired or
+        // another user's.
         for md5 in ["", "x"] {
             for path in [&open, &complete, "/uploads/123e4567-e89b-12d3-a456-426614174000"] {
                 for user in [None, Some(1), Some(2)] {
@@ -187,7 +188,8 @@ fn each_pair_of_faults() {
                 }
             }
         }
-        // Of a whole file, unless it expires before the peer completes it, which is a row of the table.
+        // Faults of a whole file. With an expiration of 0 s, the file expires before the peer completes it, which is a
+        // row of the table.
         if expiration == 0 {
             continue;
         }
@@ -208,7 +210,7 @@ fn each_pair_of_faults() {
 const SEED: u64 = 20_261_122;
 const SEQUENCES: u64 = 2_000;
 
-/// Requests at random, valid and not: after each, both are in the same state, or differ as the table says.
+/// Random requests, valid and invalid. Both servers give the same responses, or differ as the table says.
 #[test]
 fn sequences_of_requests() {
     let pair = Pair::start(86_400, Some(LIMIT));
@@ -259,7 +261,7 @@ fn sequence(pair: &Pair, seed: u64) {
                 pair.put(&mut seen, &Put::chunk(&url, &file, offset, end))
             }
         };
-        // From a difference on, their states differ too.
+        // After a difference, the states of the two servers differ, too.
         if !is_same {
             return;
         }

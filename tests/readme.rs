@@ -1,4 +1,4 @@
-//! README.md's examples, as they stand there.
+//! Runs the examples of README.md as they are.
 
 mod support;
 

@@ -1,11 +1,11 @@
-//! The service on a Redis server, by Spin's own runtime configuration.
+//! The service on a Redis server, which Spin's own runtime configuration names.
 
 mod support;
 
 use http::Method;
 use support::{Client, Form, RedisServer, Server, data, server};
 
-/// A Redis server, and a server on it whose files' bytes are in another database than their records.
+/// A Redis server, and a server that keeps its uploads there; `None` if there is no redis-server.
 fn start() -> Option<(RedisServer, Server)> {
     let Some(redis) = RedisServer::start() else {
         eprintln!("not tested: there is no redis-server here");
@@ -66,7 +66,7 @@ fn an_upload_goes_on_when_redis_is_back() {
     let form = || Form::new().field("md5", &data::md5(b"abc")).file("file", "f", b"abc");
     client.send_form(Method::POST, "/uploads/", &[], form()).expect(503);
     redis.restart();
-    // The first tries may still meet the connection that was lost.
+    // The first requests may still use the lost connection.
     let found = (0..20).map(|_| client.get(&url)).find(|reply| reply.status != 503).expect("Redis is back");
     assert_eq!(found.expect(200).json()["offset"], 600_000);
     client.put_chunk(&url, &file, 600_000, 1_000_000).expect(200);

@@ -1,4 +1,5 @@
-//! Refusals that are decided from the head of a request: they come before the body, and a client that sends on sees them.
+//! Refusals that the head of a request decides. They come before the body, and a client that still sends its body also
+//! gets them.
 
 mod support;
 
@@ -21,7 +22,7 @@ fn head(server: &Server, path: &str, more: &[(&str, &str)]) -> String {
 
 type Headers = Vec<(&'static str, &'static str)>;
 
-/// Refusals that the head alone decides: the status, the path, and the headers.
+/// The refusals that the head alone decides: each with its status, its path and its headers.
 fn refused(client: &Client) -> Vec<(u16, String, Headers)> {
     let file = data::bytes(1, 1_000);
     let open = client.begin(&file, 500);
@@ -68,7 +69,7 @@ fn a_refusal_comes_before_the_body() {
         let head = head(&server, &path, &with_length(&headers, true));
         let mut connection = client.send_raw(head.as_bytes());
         let mut line = [0; 12];
-        // The first line is the refusal's: no 100 asks for the body.
+        // The first line is that of the refusal. No `100 Continue` asks for the body.
         connection.read_exact(&mut line).expect("a status line");
         assert_eq!(String::from_utf8_lossy(&line), format!("HTTP/1.1 {status}"), "{headers:?}");
     }

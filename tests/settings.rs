@@ -45,7 +45,7 @@ fn the_form_is_read_as_the_settings_say() {
     let url = client.put_form("/uploads/", "bytes 0-2/3", form(b"abc")).expect(200).text("url");
     client.put_form("/uploads/", "bytes 0-2/3", Form::new().file("file", "f", b"abc")).expect(400);
 
-    // A checksum is checked where there is one.
+    // A checksum is checked if the client sends one.
     client.complete(&url, &data::md5(b"")).expect(400);
     client.send(Method::POST, &url, &[], b"").expect(200);
     client.send_form(Method::POST, "/uploads/", &[], form(b"abcde")).expect(200);
@@ -76,7 +76,7 @@ fn records_and_bytes_go_to_the_stores_that_the_settings_name() {
     let keys = |store: &str| server.stored_in(store).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
     assert!(keys("default").iter().all(|key| key.starts_with("upload/")));
     assert_eq!(keys("blobs").iter().filter(|key| key.starts_with("data/")).count(), 3);
-    // A sweep looks at both.
+    // A sweep reads both stores.
     let token = [("Authorization", "Bearer t")];
     client.send(Method::POST, "/manage/delete_expired_uploads", &token, b"").expect(200);
     assert!(client.get(&complete.text("file")).expect(200).body == file);
@@ -98,7 +98,7 @@ fn an_upload_expires_when_its_settings_say() {
     }
 }
 
-/// Spin has no way to share parts of a manifest, so all that isn't about the component's kind is there twice.
+/// Spin can't share parts of a manifest, so both manifests have everything that isn't about the component's kind.
 #[test]
 fn both_manifests_say_the_same() {
     let read = |name: &str| {
@@ -109,7 +109,7 @@ fn both_manifests_say_the_same() {
     assert_eq!(read("spin.toml"), read("spin.wasip2.toml"));
 }
 
-/// Variables are declared in the code; a manifest has to list each twice all the same.
+/// The code declares the variables, but a manifest has to list each one twice.
 #[test]
 fn the_manifest_has_each_declared_variable() {
     let text = std::fs::read_to_string(support::server::root().join("spin.toml")).unwrap();
@@ -120,7 +120,7 @@ fn the_manifest_has_each_declared_variable() {
 
     let names: Vec<_> = declared.keys().map(|name| (*name).to_owned()).collect();
     assert_eq!(named(component), names);
-    // The manifest's own allowed_outbound_hosts use one more.
+    // The manifest's allowed_outbound_hosts use one more variable.
     let others = named(application).into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>();
     assert_eq!(others, ["on_completion_host"]);
     for variable in VARIABLES {
@@ -132,7 +132,7 @@ fn the_manifest_has_each_declared_variable() {
     }
 }
 
-/// docs/settings.md has a row for each, word for word.
+/// docs/settings.md has a row for each variable, with the same words.
 #[test]
 fn the_documentation_has_each_declared_variable() {
     let text = std::fs::read_to_string(support::server::root().join("docs/settings.md")).unwrap();

@@ -1,4 +1,4 @@
-//! What requests cost the store, counted at the store port: the whole service over HTTP messages, on a store in memory.
+//! Counts the store operations that requests cost. The whole service runs on a store in memory, and gets HTTP messages.
 
 #[path = "support/data.rs"]
 #[allow(dead_code)]
@@ -102,7 +102,7 @@ fn a_chunk_costs_the_same_however_large_the_file_is() {
         let cost = cost(&store.take_calls());
         assert_eq!(cost.values, 3, "one write a value");
         assert!((1..=2).contains(&cost.other_sets), "the record, and at times a page of it: {cost:?}");
-        // The three records of an upload, at the beginning and before the commit; a new upload needs none.
+        // A request reads the upload's three records at the beginning and before the commit. A new upload reads none.
         assert_eq!(cost.gets, if number == 0 { 0 } else { 6 });
         assert_eq!(cost.deletes, 0);
         assert!(cost.largest_record < 8_000, "{cost:?}");
@@ -123,14 +123,14 @@ fn a_chunk_costs_the_same_however_large_the_file_is() {
     let pages = download.gets - 3 - 3 * chunks;
     assert!(pages <= chunks / 15, "three records, the values, and a page for every 16 chunks: {download:?}");
 
-    // A range costs what it reads, and the pages on the way to it.
+    // A range costs the segments that it reads, and the pages on the way to them.
     let range = Request::get(answer["file"].as_str().unwrap()).header("Range", "bytes=9000000-9000009");
     let (status, body) = send(&store, range.body(Vec::new()).unwrap());
     assert!(status == StatusCode::PARTIAL_CONTENT && body == file[9_000_000..9_000_010]);
     assert!(cost(&store.take_calls()).gets <= 3 + 4 + 2);
 }
 
-/// What 100 GiB in chunks of 8 MiB make of the record, without the bytes: its list is all that grows.
+/// A completion of one chunk has the same costs as the completion of 10,000 chunks in the test above.
 #[test]
 fn a_completion_costs_what_it_costs_for_one_chunk() {
     let store = WatchedStore::default();

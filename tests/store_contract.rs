@@ -1,10 +1,11 @@
-//! The host's stores as a component sees them, held to the contract: on this host or on Spin, of either kind of components.
+//! Checks that the host's stores keep the contract, as a component sees them. The test runs on this host or on Spin,
+//! with either kind of component.
 
 mod support;
 
 use support::{RedisServer, Server, server};
 
-/// The manifest of the component that holds its store to the contract, of the kind that is tested.
+/// The manifest of the component that checks its store, for the kind of component that is tested.
 fn manifest() -> String {
     format!("tests/store-contract/{}", server::manifest())
 }

@@ -1,5 +1,5 @@
-//! A store that fails: it is full, locked, read-only or damaged. Requests are answered with a 503 and change nothing, and
-//! the upload goes on when the store is well again.
+//! A store that fails: it is full, locked, read-only or damaged. Requests get a 503 and change nothing, and the upload
+//! goes on when the store works again.
 
 mod support;
 
@@ -8,12 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 
 use support::{Client, Server, data, server};
 
-/// An upload that has some of the file's bytes.
+/// Begins an upload with the first half of the file.
 fn begun(client: &Client, file: &[u8]) -> String {
     client.begin(file, file.len() / 2)
 }
 
-/// Checks that nothing of what was acknowledged is lost, and finishes the upload.
+/// Checks that no acknowledged byte is lost, and finishes the upload.
 fn finish(client: &Client, url: &str, file: &[u8]) {
     let half = file.len() / 2;
     assert_eq!(client.get(url).expect(200).json()["offset"], half);
@@ -37,8 +37,8 @@ fn a_full_store_takes_no_chunk_and_loses_none() {
     let (server, file) = (Server::start(), data::bytes(1, 3_000_000));
     let client = server.client();
     let url = begun(&client, &file);
-    // What SQLite does at the end of the disk, it does at the end of the pages it may have. That is said of a connection
-    // alone, so a trigger says it to the server's.
+    // SQLite has the same error for a full disk and for a limit on its pages. But that limit applies to one connection
+    // only, so a trigger raises the error in the server's connection.
     server
         .database()
         .execute_batch(
@@ -59,7 +59,7 @@ fn a_full_disk_takes_no_chunk_and_loses_none() {
         return;
     }
     let file = data::bytes(2, 3_000_000);
-    // The process may write files of 2 MB at most: for SQLite, that is a full disk.
+    // The process may write files of 2 MB at most. For SQLite, this is a full disk.
     let mut server = Server::with_file_limit(2_000_000);
     let client = server.client();
     let url = begun(&client, &file);
@@ -112,7 +112,7 @@ fn a_locked_store_is_waited_for_and_told() {
     finish(&client, &url, &file);
 }
 
-/// SQLite's: a page of any size begins at each multiple of it.
+/// SQLite's largest page size. A page of any size begins at each multiple of it.
 const LARGEST_PAGE: u64 = 65_536;
 
 #[test]
@@ -124,9 +124,9 @@ fn a_damaged_page_costs_no_other_upload() {
     let client = server.client();
     let (kept, damaged) = (begun(&client, &file), client.upload_whole("f", &file).expect(200).text("file"));
     server.kill();
-    // What is still in a log goes into the file.
+    // This moves everything from a write-ahead log into the file.
     server.database().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
-    // Bytes in the middle of the last upload's value: a chain of pages that ends too early.
+    // The zeros overwrite the middle of the last upload's value, so that its chain of pages ends too early.
     let path_of_database = server.state().join("sqlite_key_value.db");
     let length = std::fs::metadata(&path_of_database).unwrap().len();
     let mut database = std::fs::OpenOptions::new().write(true).open(&path_of_database).unwrap();
@@ -134,7 +134,7 @@ fn a_damaged_page_costs_no_other_upload() {
     database.write_all(&[0; 4096]).unwrap();
     server.restart();
     let client = server.client();
-    // It can't be read, and doesn't come as anything else.
+    // The damaged file can't be read, or comes unchanged. It never comes with other bytes.
     let cut_off = client.try_send(http::Method::GET, &path(&damaged), &[], &[]);
     assert!(cut_off.ok().is_none_or(|reply| reply.status == 503 || reply.body == file));
     finish(&client, &path(&kept), &file);

@@ -1,4 +1,4 @@
-//! Sweeping, on a store in memory and by a clock of the tests' own.
+//! Sweeps on a store in memory, by a clock that the tests set.
 
 #[path = "support/data.rs"]
 #[allow(dead_code)]
@@ -29,7 +29,7 @@ fn pass(duration: SignedDuration) {
     NOW.set(NOW.get() + duration);
 }
 
-/// The tests' own clock.
+/// A clock that the tests set.
 struct TestClock;
 
 impl Clock for TestClock {
@@ -84,12 +84,12 @@ async fn read(store: &WatchedStore, upload: &Upload) -> Vec<u8> {
     request(store).read(upload, 0..upload.offset()).map(|segment| segment.unwrap().to_vec()).concat().await
 }
 
-/// A step that has time enough.
+/// A step with enough time.
 fn step_from(from: Option<SweepCursor>) -> Sweep {
     Sweep { expiration_delta: DAY, keep_records: false, from, budget: DAY }
 }
 
-/// Steps until there is no more to do, and the sum of what they have done.
+/// Runs steps until there is no more to do, and returns the numbers of expired uploads and of orphans.
 async fn sweep(store: &WatchedStore, keep_records: bool) -> (usize, usize) {
     let (mut expired, mut orphans, mut from) = (0, 0, None);
     for _ in 0..1_000 {
@@ -154,7 +154,7 @@ fn orphans_go_when_no_request_can_name_them_any_more() {
     let (store, file) = (WatchedStore::default(), data::bytes(3, 1_000));
     block_on(async {
         let upload = begin(&store, &file[..300]).await;
-        // One crashes, one takes its time.
+        // Two requests crash, and a third one is slow.
         let mut crashed = open_append(&store, upload.id).await;
         crashed.write(&data::bytes(4, 700)).await.unwrap();
         drop(crashed);
@@ -202,7 +202,7 @@ fn a_request_that_is_too_late_commits_nothing() {
     });
 }
 
-/// The steps of a sweep that has no time at all beyond what each step must do.
+/// The steps of a sweep without any time. Each step does only what it must do.
 async fn hurried_sweep(store: &WatchedStore) -> Vec<(usize, usize, Vec<Call>)> {
     let (mut from, mut steps) = (None, Vec::new());
     loop {
@@ -272,7 +272,7 @@ fn a_walk_through_a_long_list_takes_many_steps_and_finds_all_orphans() {
         pass(DAY * 2);
         let steps = hurried_sweep(&store).await;
         assert!(steps.len() > 10, "{}", steps.len());
-        // One full segment of each append that crashed; the rest of it was never sent.
+        // Each append that crashed has stored one full segment. The rest of it never reached the store.
         assert_eq!(steps.iter().map(|(_, orphans, _)| orphans).sum::<usize>(), 59);
         assert!(read(&store, &upload).await == file);
         assert_eq!(sweep(&store, false).await, (0, 0));
@@ -319,7 +319,7 @@ fn a_cursor_does_not_tell_an_id() {
     });
 }
 
-/// Records in one store, contents in another.
+/// The uploads with their records in one store and their contents in another.
 fn apart(records: &WatchedStore, blobs: &WatchedStore) -> Uploads<WatchedStore> {
     Uploads::new(records.clone(), Some(blobs.clone()), TestClock)
 }

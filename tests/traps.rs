@@ -1,5 +1,5 @@
-//! A request that traps ends its instance, and with it the requests that this instance is handling. It fails alone as
-//! far as uploads go: the others' can be continued where they stood, and whoever comes next is served.
+//! A request that traps ends its instance, and all requests that this instance handles. It harms no other upload: a
+//! client can continue each one at its offset, and the next request is served.
 
 mod support;
 
@@ -7,12 +7,12 @@ use std::io::Read;
 
 use support::{Form, Server, data, server};
 
-/// As many as an instance handles at once, but for the one that traps.
+/// As many requests as an instance handles at once, without the one that traps.
 const OTHERS: usize = 15;
 
 #[test]
 fn a_request_that_traps_harms_no_upload() {
-    // The component is one of WASI 0.3.
+    // The component is for WASI 0.3 only.
     if server::manifest() != "spin.toml" {
         return;
     }
@@ -21,7 +21,7 @@ fn a_request_that_traps_harms_no_upload() {
     let urls: Vec<_> = (0..OTHERS).map(|_| client.begin(&file, 1_000_000)).collect();
     let values = server.stored().len();
 
-    // In the middle of a chunk each, with a value of it stored.
+    // Each of these requests is in the middle of a chunk, and a segment of the chunk is stored.
     let body = Form::new().file("file", "blob", &file[1_000_000..]).into_body();
     let mut others: Vec<_> = urls
         .iter()
@@ -46,7 +46,8 @@ fn a_request_that_traps_harms_no_upload() {
 
     for (connection, url) in others.iter_mut().zip(&urls) {
         let mut answer = String::new();
-        // Those of the same instance have failed; what a connection that ends in the middle says is of no account.
+        // Requests of the same instance have failed. The others end in the middle of the body, and their exact response
+        // does not matter.
         connection.shutdown(std::net::Shutdown::Write).unwrap();
         let _ = connection.read_to_string(&mut answer);
         assert!(!answer.starts_with("HTTP/1.1 200 "), "half a chunk was taken: {answer}");

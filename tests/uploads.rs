@@ -1,4 +1,4 @@
-//! The storage contract on a store in memory: what requests in any order leave behind.
+//! The storage contract on a store in memory: the state that requests in any order leave behind.
 
 #[path = "support/data.rs"]
 #[allow(dead_code)]
@@ -18,7 +18,7 @@ use spin_chunked_upload::uploads::{
 use stores::{Call, WatchedStore};
 use uuid::Uuid;
 
-/// What a new request sees.
+/// The uploads as a new request sees them.
 fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
     Uploads::new(store.clone(), None, SystemClock)
 }
@@ -75,13 +75,13 @@ async fn read(store: &WatchedStore, upload: &Upload, from: usize, to: usize) -> 
     Ok(bytes)
 }
 
-/// A sweep that has time enough for one step.
+/// A sweep with enough time to end in one step.
 fn whole_sweep() -> Sweep {
     let day = SignedDuration::from_hours(24);
     Sweep { expiration_delta: day, keep_records: false, from: None, budget: day }
 }
 
-/// An upload of two chunks, so far.
+/// Begins an upload with two chunks.
 async fn begun(store: &WatchedStore, file: &[u8]) -> Uuid {
     let mut first = create(store, file.len(), 100);
     first.write(&file[..250]).await.unwrap();
@@ -93,7 +93,7 @@ async fn begun(store: &WatchedStore, file: &[u8]) -> Uuid {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Any chunks, in segments of any size, cut into values of any size, come back byte for byte, in any range.
+    /// Any chunks, in frames and segments of any size, come back byte for byte, in any range.
     #[test]
     fn what_goes_in_comes_out(
         lengths in prop::collection::vec(1_usize..400, 1..90),
@@ -146,7 +146,7 @@ fn of_two_requests_from_one_offset_one_commits() {
     });
 }
 
-/// The race that no store without compare-and-swap can rule out: both have looked, then both write.
+/// The race that no store without compare-and-swap can rule out: both requests read the record, and then both write it.
 #[test]
 fn of_two_requests_that_commit_at_once_the_last_one_stands_whole() {
     let (store, file) = (WatchedStore::default(), data::bytes(4, 1_000));
@@ -158,7 +158,7 @@ fn of_two_requests_that_commit_at_once_the_last_one_stands_whole() {
         late.commit().await.unwrap();
         let late_record = store.inner.snapshot()[&record].clone();
 
-        // As if that record had been on its way while another request took its place, and more came after that.
+        // The test stores that record again, as if it arrived late, after another request has committed a newer one.
         let (mut other, base) = (begin(&store, id, 700).await.unwrap(), request(&store).find(id).await.unwrap());
         other.write(&file[700..]).await.unwrap();
         other.commit().await.unwrap();
@@ -197,8 +197,8 @@ fn a_late_record_reopens_neither_a_complete_nor_a_deleted_upload() {
     });
 }
 
-/// Somebody may look at a verified upload for long before it is final: a completion with other bytes that has been
-/// acknowledged meanwhile stands.
+/// A view or a hook may check a verified upload for a long time before the commit. If a completion with other bytes is
+/// acknowledged in the meantime, that completion stands.
 #[test]
 fn of_two_completions_the_one_that_is_acknowledged_first_stands() {
     let (store, file) = (WatchedStore::default(), data::bytes(7, 500));
@@ -239,7 +239,8 @@ fn a_chunk_of_a_finished_upload_is_refused_at_its_commit() {
     });
 }
 
-/// Two blocks of one md5 (Wang et al., 2004): whoever uploads one must not change what the other one's upload is.
+/// Two blocks with the same md5 (Wang et al., 2004). A request that uploads one block must not change the upload of the
+/// other block.
 #[test]
 fn chunks_of_equal_md5_do_not_touch_each_other() {
     let first = hex::decode(concat!(
@@ -287,7 +288,7 @@ fn a_store_that_fails_changes_nothing() {
         assert_eq!(store.inner.snapshot(), before);
         store.heal();
 
-        // Whether a record that failed was written, nobody knows: its values must stay.
+        // The record may have been stored although its write failed, so its segments must stay.
         store.fail(|call| matches!(call, Call::Set(key, _) if key.starts_with("upload/")));
         assert!(matches!(append(&store, id, 500, &file[500..]).await, Err(Error::Store(_))));
         store.heal();
@@ -327,7 +328,7 @@ fn no_byte_is_stored_beyond_the_total() {
         first.write(&file[..5]).await.unwrap();
         let id = first.commit().await.unwrap().id;
         let before = store.all_keys();
-        // In two steps, so that the bound is that of all bytes of the append.
+        // The append writes in two steps, because the bound applies to all its bytes.
         let mut second = begin(&store, id, 5).await.unwrap();
         second.write(&file[5..10]).await.unwrap();
         assert!(matches!(second.write(&file[10..11]).await, Err(Error::PastTotal { total: 10 })));

@@ -117,7 +117,7 @@ fn a_token_that_does_not_count_is_a_401() {
     assert_eq!(server.stored(), []);
 }
 
-// Key pairs made for these tests alone.
+// Key pairs that were made for these tests only.
 const KEYS: [(Algorithm, &str, &str); 3] = [
     (Algorithm::RS256, include_str!("keys/rsa.pem"), include_str!("keys/rsa.pub.pem")),
     (Algorithm::ES256, include_str!("keys/ec.pem"), include_str!("keys/ec.pub.pem")),
@@ -139,7 +139,7 @@ fn public_keys_verify_tokens_and_are_no_secrets() {
         let reply = begin(&client, &format!("Bearer {good}")).expect(200);
         assert_eq!(reply.json()["user"], "ann");
 
-        // The public key taken for a secret, as an attacker would.
+        // An attacker may use the public key as if it were a shared secret.
         for secret in [public, public.trim()] {
             let forged = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap();
             begin(&client, &format!("Bearer {forged}")).expect(401);

@@ -1,4 +1,4 @@
-//! A client of any of the protocols: one connection, kept alive, and bytes from memory.
+//! A client of any of the protocols. It keeps one connection alive, and sends bytes from memory.
 
 use std::io::{Cursor, Read};
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::content::Content;
 use crate::server::Server;
 
 const BOUNDARY: &str = "of-the-benchmark";
-/// A user's of tests/peer/peer.py; this project's default settings ask for none.
+/// The token of a user in tests/peer/peer.py. This project's default settings need no token.
 const TOKEN: &str = "Token token1";
 
 /// A client of one server.
@@ -26,11 +26,11 @@ pub struct Client {
     folder: PathBuf,
 }
 
-/// A file that is on its way, or there.
+/// An upload, in progress or complete.
 pub struct Upload {
-    /// Where it is continued; empty before it is begun.
+    /// The URL of the upload; empty before the upload is begun.
     url: String,
-    /// Where its file is, once it is complete.
+    /// The URL of the file; empty before the upload is complete.
     file: String,
 }
 
@@ -69,7 +69,7 @@ impl Client {
         }
     }
 
-    /// Completes the upload, where the protocol has that.
+    /// Completes the upload, if the protocol has a request for this.
     pub fn complete(&self, upload: &mut Upload, content: &Content) -> Result<()> {
         if self.contender.protocol() != Protocol::Chunked {
             upload.file.clone_from(&upload.url);
@@ -102,30 +102,30 @@ impl Client {
         Ok(upload)
     }
 
-    /// Compares what has become of the file with what it was.
+    /// Compares the stored file with the content that was sent. The two limits serve no file to compare.
     pub fn verify(&self, upload: &Upload, content: &Content) -> Result<()> {
         let name = upload.file.rsplit('/').next().unwrap_or_default();
         match self.contender {
             Contender::Store | Contender::Drop => Ok(()),
-            // It leaves others to serve its files.
+            // drf-chunked-upload does not serve its files, so the file is read from the disk.
             Contender::Drf => {
                 let path = upload.file.strip_prefix(&self.base).unwrap_or(&upload.file).trim_start_matches('/');
                 compare_file(&self.folder.join("media").join(path), content)
             }
-            // On Node 20, it crashes when it serves many small files.
+            // On Node 20, @tus/server crashes when it serves many small files, so the file is read from the disk.
             Contender::TusServer => compare_file(&self.folder.join(name), content),
             _ => self.download(upload, content).map(drop),
         }
     }
 
-    /// Downloads the file and compares it; `None` where it isn't served.
+    /// Downloads the file and compares it; `None` if the contender does not serve files.
     pub fn download(&self, upload: &Upload, content: &Content) -> Result<Option<Duration>> {
         if matches!(self.contender, Contender::Store | Contender::Drop | Contender::Drf) {
             return Ok(None);
         }
         let began = Instant::now();
         let get = || self.request(Method::GET, &upload.file, &[], &Payload::text(String::new(), content));
-        // A server may have ended the connection meanwhile.
+        // The server may have closed the idle connection, so a failed request is sent once more.
         let answer = get().or_else(|_| get())?;
         compare(answer.into_body().into_with_config().limit(u64::MAX).reader(), content)?;
         Ok(Some(began.elapsed()))
@@ -215,7 +215,7 @@ fn compare_file(path: &Path, content: &Content) -> Result<()> {
     compare(std::fs::File::open(path).with_context(|| format!("no file {}", path.display()))?, content)
 }
 
-/// Fails where the bytes are not the content's.
+/// Fails if the bytes differ from the content.
 fn compare(mut found: impl Read, content: &Content) -> Result<()> {
     let mut buffer = vec![0; 256 * 1024];
     let mut at = 0;

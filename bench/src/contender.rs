@@ -1,4 +1,4 @@
-//! Who takes part: how each is installed, started and spoken to.
+//! The servers that take part: how each one is installed and started, and which protocol it has.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::server::Server;
 const RUSTUS: &str = "0.5.10";
 const TUS_SERVER: &str = "2.4.5";
 
-/// Who takes part.
+/// A server that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
     /// This project on its own host.
@@ -30,23 +30,23 @@ pub enum Contender {
     Store,
 }
 
-/// How a contender is spoken to.
+/// The protocol of a contender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// drf-chunked-upload's.
+    /// The protocol of drf-chunked-upload.
     Chunked,
     /// tus 1.0.
     Tus,
-    /// A body at a path.
+    /// A `PUT` of the bytes alone to this path.
     Bare(&'static str),
 }
 
 impl Contender {
-    /// All of them, in the order of the table.
+    /// All contenders, in the order of the table.
     pub const ALL: [Self; 7] =
         [Self::Host, Self::Spin, Self::Drf, Self::Rustus, Self::TusServer, Self::Store, Self::Drop];
 
-    /// What the table and `--only` call it.
+    /// The name in the table and for `--only`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Host => "here",
@@ -59,12 +59,12 @@ impl Contender {
         }
     }
 
-    /// What it is, and of which release.
+    /// The name, with the release or a description.
     pub fn version(self) -> String {
         let what = match self {
             Self::Host => "this project on its host".to_owned(),
             Self::Spin => format!("on {}", output(Command::new("spin").arg("--version"))),
-            // As tests/peer/requirements.txt has it.
+            // The release in tests/peer/requirements.txt.
             Self::Drf => "0.6.0 under gunicorn, 2 workers".to_owned(),
             Self::Rustus => RUSTUS.to_owned(),
             Self::TusServer => format!("{TUS_SERVER} on Node {}", output(Command::new("node").arg("--version"))),
@@ -74,7 +74,7 @@ impl Contender {
         format!("{}: {what}", self.name())
     }
 
-    /// How it is spoken to.
+    /// The contender's protocol.
     pub fn protocol(self) -> Protocol {
         match self {
             Self::Host | Self::Spin | Self::Drf => Protocol::Chunked,
@@ -84,13 +84,13 @@ impl Contender {
         }
     }
 
-    /// Whether it can take part on this machine.
+    /// Whether the contender can take part on this machine.
     pub fn is_here(self) -> bool {
         self != Self::Spin
             || Command::new("spin").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
     }
 
-    /// Installs it into the folder of tools, where it isn't yet.
+    /// Builds the contender, or installs it into the folder of tools if it is missing there.
     pub fn install(self, tools: &Tools) -> Result<()> {
         match self {
             Self::Host | Self::Spin => tools.build("spin.toml"),
@@ -101,7 +101,7 @@ impl Contender {
         }
     }
 
-    /// Starts it on a data folder of its own. `options` are the host's.
+    /// Starts the contender on its own data folder. `options` are command line options of the host.
     pub fn start(self, tools: &Tools, options: &[&str]) -> Result<Server> {
         let folder = tempfile::tempdir_in(tools.folder("state")?)?;
         Server::start(folder, |folder, port| match self {
@@ -115,19 +115,19 @@ impl Contender {
     }
 }
 
-/// What a program prints; nothing where it can't be started.
+/// The output of a program; empty if the program can't be started.
 fn output(command: &mut Command) -> String {
     command.output().map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
-/// The repository, and the folder that everything is installed into.
+/// The repository, and the target folder that everything is built and installed into.
 pub struct Tools {
     root: PathBuf,
     target: PathBuf,
 }
 
 impl Tools {
-    /// Those of this repository.
+    /// The tools of this repository.
     pub fn new() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no repository")?.to_path_buf();
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
@@ -214,7 +214,7 @@ impl Tools {
         command
     }
 
-    /// As the comparison with the peer (tests/peer) has it: users log in by token, and two workers serve them.
+    /// drf-chunked-upload with the set-up of tests/peer: users log in by token, and two workers serve them.
     fn drf(&self, folder: &Path, port: u16) -> Command {
         let mut command = Command::new(self.target.join("bench/drf/bin/gunicorn"));
         command.args(["--preload", "--workers", "2", "--bind", &format!("127.0.0.1:{port}"), "peer:application"]);
@@ -227,7 +227,7 @@ impl Tools {
     fn rustus(&self, folder: &Path, port: u16) -> Command {
         let mut command = self.command(self.target.join("bench/rustus/bin/rustus"));
         command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--log-level", "ERROR"]);
-        // Its own limit is a quarter of a mebibyte.
+        // The default limit of rustus is 256 KiB, which is less than a chunk.
         command.args(["--max-body-size", &(1 << 30).to_string()]);
         command.arg("--data-dir").arg(folder).arg("--info-dir").arg(folder);
         command

@@ -1,4 +1,4 @@
-//! A file's bytes, from memory.
+//! The bytes of a file, in memory.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ const LONGEST_BLOCK: u64 = 1 << 30;
 /// A file.
 pub struct Content {
     block: Vec<u8>,
-    /// How many bytes it has.
+    /// The length in bytes.
     pub len: u64,
-    /// Its md5 in hex; computed beforehand, so that no figure has it in it.
+    /// The md5 in hex. It is computed in advance, so that no figure includes the time for it.
     pub md5: String,
 }
 
 impl Content {
-    /// A file of `len` bytes that don't repeat within the first gibibyte.
+    /// A file of `len` bytes. The bytes don't repeat within the first gibibyte.
     pub fn new(seed: u64, len: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut block = vec![0; usize::try_from(len.min(LONGEST_BLOCK)).expect("a gibibyte at most")];

@@ -1,4 +1,4 @@
-//! What is measured: names, units, in the order of the table.
+//! The figures that are measured: their names, their units and their order in the table.
 
 /// A figure of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,7 +29,7 @@ pub enum Figure {
 }
 
 impl Figure {
-    /// All of them, in the order of the table.
+    /// All figures, in the order of the table.
     pub const ALL: [Self; 23] = [
         Self::Upload,
         Self::UploadCpu,
@@ -56,7 +56,7 @@ impl Figure {
         Self::RoundTrips,
     ];
 
-    /// What it is, with its unit. `{size}` and the like are the run's options.
+    /// The label in the table, with the unit. Placeholders such as `{size}` stand for the run's options.
     pub fn label(self) -> &'static str {
         match self {
             Self::Upload => "upload and completion of {size}, s",
@@ -91,7 +91,7 @@ impl Figure {
     }
 }
 
-/// The middle one, or the mean of both; not a number where there is none.
+/// The middle sample, or the mean of the two middle samples; not a number if there are no samples.
 pub fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     let middle = samples.len() / 2;

@@ -1,9 +1,9 @@
-//! The machine that is measured on.
+//! The machine that the benchmark runs on.
 
 use anyhow::Result;
 use procfs::{CpuInfo, Current, KernelVersion, Meminfo};
 
-/// Processor, memory and kernel, in a line.
+/// The processor, the memory and the kernel, in one line.
 pub fn describe() -> Result<String> {
     let (cpus, memory, kernel) = (CpuInfo::current()?, Meminfo::current()?, KernelVersion::current()?);
     let model = cpus.model_name(0).unwrap_or("unknown processor");

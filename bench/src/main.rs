@@ -1,5 +1,7 @@
-//! The same uploads to this service and to the servers that people run today, side by side: the same machine, the same
-//! files, the same client, repetitions in turns. Each upload's content is verified.
+//! Measures the same uploads to this service and to the servers that people run today.
+//!
+//! All contenders have the same machine, the same files and the same client, and they take turns in each repetition.
+//! The content of each upload is verified, except for the two limits: only the number of their bytes is checked.
 
 mod client;
 mod contender;
@@ -23,7 +25,7 @@ use report::Report;
 /// Measure this service beside its peers
 #[derive(Parser)]
 struct Options {
-    /// A run of two or three minutes: less of everything
+    /// A run of two or three minutes, with less of everything
     #[arg(long)]
     quick: bool,
 
@@ -51,11 +53,11 @@ struct Options {
     #[arg(long)]
     chunks: Option<u64>,
 
-    /// Also complete a file of so many GiB
+    /// Also complete a file of this many GiB
     #[arg(long, value_name = "GIB")]
     huge: Option<u64>,
 
-    /// How far away the store is in the measurement of that, in milliseconds
+    /// Latency of the store in the measurement of a far store, in milliseconds
     #[arg(long, default_value_t = 20)]
     latency: u64,
 
@@ -63,7 +65,7 @@ struct Options {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Only these measurements: words that their names contain
+    /// Only the measurements whose names contain one of these words
     #[arg(long, value_delimiter = ',')]
     measure: Vec<String>,
 

@@ -1,4 +1,4 @@
-//! The measurements: each starts a server of its own, on a folder of its own, and verifies what it has uploaded.
+//! The measurements. Each one starts its own server on its own folder, and verifies what it has uploaded.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use crate::server::{Server, Usage};
 const MIB: u64 = 1 << 20;
 const SMALL_FILE: u64 = 10_000;
 const SMALL_CHUNK: u64 = 10_000;
-/// How many chunks, or completions, the median of a figure of one is taken of.
+/// A figure for one chunk or one completion is the median of this many.
 const AROUND: u64 = 21;
 
-/// How much of everything.
+/// The sizes and numbers of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub size: u64,
@@ -30,7 +30,7 @@ pub struct Plan {
     pub latency: Duration,
 }
 
-/// What a measurement has found.
+/// The figures of a measurement.
 pub type Found = Vec<(Figure, f64)>;
 
 /// Measures contenders on the same files.
@@ -38,7 +38,7 @@ pub struct Bench {
     pub plan: Plan,
     pub tools: Tools,
     large: Content,
-    /// One for each client.
+    /// One file for each client.
     parts: Vec<Content>,
     small: Content,
     mebibyte: Content,
@@ -47,7 +47,7 @@ pub struct Bench {
 /// A measurement of one contender.
 pub type Measurement = fn(&Bench, Contender) -> Result<Found>;
 
-/// The measurements, by the name that progress shows, in the order that they are run.
+/// The measurements with the names that progress shows, in the order of the run.
 pub const MEASUREMENTS: [(&str, Measurement); 7] = [
     ("one client", Bench::one_client),
     ("clients at once", Bench::clients_at_once),
@@ -91,7 +91,8 @@ impl Bench {
         }
         let usage = server.usage()?;
         found.extend([(Figure::UploadCpu, usage.cpu - before.cpu), (Figure::UploadMemory, usage.memory)]);
-        // The first download is timed, and verifies: a second one would find in memory what the first had to read.
+        // The first download is timed, and also verifies the file. A second download would be faster, because the
+        // file would be in memory.
         match client.download(&upload, content)? {
             Some(time) => found.push((Figure::Download, content.len as f64 / 1e6 / time.as_secs_f64())),
             None => client.verify(&upload, content)?,
@@ -130,7 +131,7 @@ impl Bench {
             (Figure::AtOnceMemory, memory),
         ];
         if contender == Contender::Host {
-            // Downloads don't count: they need less.
+            // Downloads need less memory, so the largest instance is one that took uploads.
             let lines = server.stop()?;
             let largest = stats(&lines).max_by_key(|line| line["memory_bytes"].as_u64()).context("no instance")?;
             let requests = largest["requests_at_once"].as_f64().unwrap_or_default().max(1.0);
@@ -170,7 +171,7 @@ impl Bench {
         Ok(vec![(Figure::SmallCompletion, self.completion_of_a_mebibyte(&client)?)])
     }
 
-    /// How long completions of 1 MiB take, in milliseconds: the median.
+    /// The median time of a completion of 1 MiB, in milliseconds.
     fn completion_of_a_mebibyte(&self, client: &Client) -> Result<f64> {
         let times: Result<_> = (0..AROUND).map(|_| self.complete_a_mebibyte(client)).collect();
         Ok(median(times?))
@@ -230,7 +231,7 @@ impl Bench {
         let began = Instant::now();
         client.complete(&mut upload, &content)?;
         let time = began.elapsed();
-        // With the same disk and database as the huge one had, which a server just started has not.
+        // These completions use the disk and the database of the huge file. A new server would have an empty database.
         let beside = self.completion_of_a_mebibyte(&client)?;
         client.verify(&upload, &content)?;
         Ok(vec![(Figure::HugeCompletion, millis(time)), (Figure::BesideHugeCompletion, beside)])
@@ -274,7 +275,7 @@ impl Bench {
     }
 }
 
-/// Does all of it at once, each on a thread of its own.
+/// Runs all tasks at once, each on its own thread.
 fn at_once<T: Send, F: FnOnce() -> Result<T> + Send>(tasks: impl Iterator<Item = F>) -> Result<Vec<T>> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = tasks.map(|task| scope.spawn(task)).collect();
@@ -282,7 +283,7 @@ fn at_once<T: Send, F: FnOnce() -> Result<T> + Send>(tasks: impl Iterator<Item =
     })
 }
 
-/// What the host has printed of its instances.
+/// The lines of JSON that the host has printed about its instances.
 fn stats(lines: &[String]) -> impl Iterator<Item = Value> {
     lines.iter().filter_map(|line| serde_json::from_str(line).ok())
 }

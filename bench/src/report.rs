@@ -14,7 +14,7 @@ pub struct Report {
     samples: BTreeMap<(Figure, Contender), Vec<f64>>,
 }
 
-/// A ratio that is to be reached: what, of which two figures, and how much at most (or at least).
+/// A goal for the ratio of two figures: a description, the figures, and the limit.
 struct Goal {
     text: &'static str,
     ours: (Figure, Contender),
@@ -59,14 +59,14 @@ const GOALS: [Goal; 8] = {
     ]
 };
 
-/// Goals that are no ratios: the most that a figure may be.
+/// Goals for single figures: the largest value that the figure may have.
 const CEILINGS: [(&str, Figure, f64); 2] = [
     ("wasm memory for each request in flight, MiB", Figure::AtOnceWasmMemory, 6.0),
     ("round trips to the store for a chunk", Figure::RoundTrips, 5.0),
 ];
 
 impl Report {
-    /// Adds what a measurement has found.
+    /// Adds the figures of a measurement.
     pub fn add(&mut self, contender: Contender, found: Found) {
         for (figure, value) in found {
             self.samples.entry((figure, contender)).or_default().push(value);
@@ -77,7 +77,7 @@ impl Report {
         self.samples.get(&(figure, contender)).map(|samples| median(samples.clone()))
     }
 
-    /// The table in Markdown: each figure's median, and in parentheses how this project's compares with it.
+    /// The table in Markdown. A cell has the figure's median and, in parentheses, this project's median divided by it.
     pub fn table(&self, contenders: &[Contender], plan: &Plan) -> String {
         let mut lines = vec![
             format!("| |{}", contenders.iter().map(|one| format!(" {} |", one.name())).collect::<String>()),
@@ -98,7 +98,7 @@ impl Report {
         ratio.map_or_else(|| number(value), |here| format!("{} ({:.2})", number(value), here / value))
     }
 
-    /// Each goal that can be told of, and whether it is met.
+    /// Each goal whose figures were measured, and whether it is met.
     pub fn goals(&self) -> Vec<(String, bool)> {
         let ratios = GOALS.iter().filter_map(|goal| {
             let ratio = self.median(goal.ours.0, goal.ours.1)? / self.median(goal.theirs.0, goal.theirs.1)?;
@@ -115,7 +115,7 @@ impl Report {
         ratios.chain(ceilings).collect()
     }
 
-    /// All samples, for other programs.
+    /// All samples as JSON, for other programs.
     pub fn to_json(&self, plan: &Plan) -> Value {
         let mut figures = Map::new();
         for ((figure, contender), samples) in &self.samples {
@@ -128,7 +128,7 @@ impl Report {
 }
 
 impl Plan {
-    /// Puts the run's sizes into a label.
+    /// Replaces the placeholders in a label by the run's sizes.
     fn fill(&self, label: &str) -> String {
         label
             .replace("{size}", &bytes(self.size))
@@ -149,7 +149,7 @@ fn bytes(count: u64) -> String {
     }
 }
 
-/// Three digits that matter.
+/// The value with about three significant digits.
 fn number(value: f64) -> String {
     match value {
         _ if value >= 100.0 => format!("{value:.0}"),

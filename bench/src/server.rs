@@ -1,4 +1,4 @@
-//! A contender at work: a process group of its own, what it has taken, and its end.
+//! A running contender: its process group, the resources that it uses, and its end.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -12,22 +12,22 @@ use procfs::process::Process;
 use tempfile::TempDir;
 
 const START_TIMEOUT: Duration = Duration::from_secs(120);
-/// The pause between two looks whether a server answers. Shorter times are not worth telling apart.
+/// The pause between two checks whether a server responds. Smaller differences in the start-up time do not matter.
 const LOOK_AGAIN: Duration = Duration::from_micros(500);
 
-/// A running server with a data folder of its own. Dropping it kills it.
+/// A running server with its own data folder. Dropping it kills the server.
 pub struct Server {
     process: Child,
     lines: Receiver<String>,
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: String,
-    /// Where it keeps its data.
+    /// The folder of its data.
     pub folder: TempDir,
-    /// From its start to its first answer.
+    /// The time from its start to its first response.
     pub started_in: Duration,
 }
 
-/// What a server has taken so far.
+/// The resources that a server has used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     /// CPU time of all its processes, in seconds.
@@ -37,7 +37,7 @@ pub struct Usage {
 }
 
 impl Server {
-    /// Starts `command` (given its data folder and port), and waits until it answers HTTP.
+    /// Starts the command for this data folder and a free port, and waits until the server responds to HTTP.
     pub fn start(folder: TempDir, command: impl FnOnce(&TempDir, u16) -> Command) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut command = command(&folder, port);
@@ -76,7 +76,7 @@ impl Server {
         }
     }
 
-    /// What its process group has taken.
+    /// The resources that its process group has used.
     pub fn usage(&self) -> Result<Usage> {
         let group = i32::try_from(self.process.id())?;
         let ticks = procfs::ticks_per_second();
@@ -87,7 +87,7 @@ impl Server {
         Ok(usage)
     }
 
-    /// Asks it to stop, waits, and answers with the lines it has printed.
+    /// Asks the server to stop, waits for its end, and returns the lines that it has printed.
     pub fn stop(mut self) -> Result<Vec<String>> {
         self.signal("TERM");
         self.process.wait()?;
@@ -100,7 +100,7 @@ impl Server {
     }
 }
 
-/// What a process has taken, if it is of the group; `None` also where it has just ended.
+/// The resources that a process has used; `None` if it is not in the group or has just ended.
 fn of_process(process: &Process, group: i32, ticks: u64) -> Option<Usage> {
     let stat = process.stat().ok().filter(|stat| stat.pgrp == group)?;
     let status = process.status().ok()?;

@@ -1,4 +1,4 @@
-//! Any `Content-Range` on a chunk: it is either refused and changes nothing, or it was the chunk's own range.
+//! Any `Content-Range` on a chunk. Either the service refuses it and changes nothing, or it is the chunk's own range.
 
 #![no_main]
 
@@ -29,7 +29,7 @@ fuzz_target!(|range: &[u8]| {
     }
 });
 
-/// A range that was taken says where the chunk is, and that it is within the total.
+/// Checks that an accepted range is the chunk's own range, and that it ends within the total.
 fn check(range: &[u8], start: u64, taken: bool) {
     let end = start + CHUNK.len() as u64;
     let text = String::from_utf8_lossy(range);

@@ -1,4 +1,4 @@
-//! Any filename: it comes back as it was, in the answer and, escaped, in the download's headers.
+//! Any filename. It comes back unchanged in the response, and escaped in the headers of the download.
 
 #![no_main]
 
@@ -25,7 +25,7 @@ fuzz_target!(|name: &str| {
     let file = world.get(&file).expect(200);
     assert_eq!(file.body.as_deref(), Some(&b"abc"[..]));
 
-    // What the download says is understood as the same name, or as the last segment of a path.
+    // The service reads the header of the download as the same name, or as the last part of a path.
     let disposition = file.headers["content-disposition"].as_bytes();
     assert!(disposition.iter().all(|byte| (0x20..0x7f).contains(byte)), "{disposition:?}");
     let again = begin(&World::default(), String::new(), Some(disposition)).expect(200);

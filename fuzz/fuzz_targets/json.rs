@@ -1,4 +1,4 @@
-//! Any JSON that completes an upload, or is sent in place of a file: only the right checksum does anything.
+//! Any JSON that is sent to complete an upload, or in place of a file. Only the right checksum has an effect.
 
 #![no_main]
 

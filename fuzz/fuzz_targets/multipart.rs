@@ -1,5 +1,5 @@
-//! Any multipart body, in any frames. The result does not depend on the frames. A refused body leaves nothing behind. What is
-//! taken for the file stands in the body as it is.
+//! Any multipart body, in any frames. The result does not depend on the frames. A refused body leaves nothing behind.
+//! The bytes of the file stand unchanged in the body.
 
 #![no_main]
 
@@ -27,7 +27,7 @@ fuzz_target!(|input: &[u8]| {
     check(&whole, at_once.expect_no_failure(), body);
 });
 
-/// The bytes of the one file, by their place.
+/// The segments of the only file, by their offsets.
 fn values(world: &World) -> BTreeMap<String, Bytes> {
     let place = |key: &str| Some(key.strip_prefix("data/")?.split_once('/')?.1.split_once('-')?.0.to_owned());
     world.store.snapshot().into_iter().filter_map(|(key, value)| Some((place(&key)?, value))).collect()

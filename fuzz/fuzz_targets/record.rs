@@ -1,4 +1,4 @@
-//! Any bytes where a record or a page should be: a failure for that upload alone, and its neighbour never notices.
+//! Any bytes in place of a record or a page. They may fail requests for that upload, but not requests for another one.
 
 #![no_main]
 
@@ -10,10 +10,10 @@ use fuzz::{Answer, MANAGE_TOKEN, World};
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 
-/// More chunks than a record lists by itself.
+/// More chunks than a record lists without a page.
 const CHUNKS: u64 = 20;
 
-/// The md5 of an upload's bytes, and of those with `abc` after them.
+/// The md5 of an upload's bytes. The second one is the md5 of the same bytes with `abc` after them.
 const MD5: &str = "c902a17556796a9f97afa23bad130b04";
 const MD5_OF_MORE: &str = "bc3f48447030112dfd0a7d6b57fd7b71";
 
@@ -39,7 +39,7 @@ fn begin(world: &World) -> String {
     upload
 }
 
-// The first byte says which key gets the rest as its value.
+// The first byte of the input selects a key. The rest is the new value of that key.
 fuzz_target!(|input: &[u8]| {
     let Some((which, value)) = input.split_first() else { return };
     let (scene, world) = (&*SCENE, World::with(SCENE.values.clone()));
@@ -51,11 +51,11 @@ fuzz_target!(|input: &[u8]| {
         2 => format!("upload/{id}/deleted"),
         _ => page().unwrap_or_default(),
     };
-    // A page is read once its upload is complete.
+    // A download reads the page, and needs a complete upload.
     if which % 4 == 3 {
         world.complete(&scene.victim, MD5).expect(200);
     }
-    // The value may speak of the victim, whose id is another in each run.
+    // The value may contain the victim's id as `ID`, because the id differs in each run.
     let value = String::from_utf8_lossy(value).replace("ID", id);
     world.put(&key, value.into());
 
@@ -63,7 +63,7 @@ fuzz_target!(|input: &[u8]| {
     check_neighbour(&world, &scene.neighbour);
 });
 
-/// The status is all that matters; a body may break off.
+/// Sends requests for the damaged upload. They may fail, and a body may break off; the sweeps must succeed.
 fn use_victim(world: &World, victim: &str) {
     let known = world.get(victim);
     if known.status.is_success() {

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: the service on a store in memory, and requests to it.
+//! Code that the fuzz targets share: the service on a store in memory, and requests to it.
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
@@ -13,28 +13,28 @@ use spin_chunked_upload::uploads::SystemClock;
 /// The secret of the management requests.
 pub const MANAGE_TOKEN: &str = "of-the-fuzzer";
 
-/// Small, so that a chunk of some bytes has several segments.
+/// Small, so that a chunk of a few bytes has several segments.
 const SEGMENT_SIZE: &str = "7";
 
-/// A service of one's own.
+/// A service on its own store.
 #[derive(Clone, Default)]
 pub struct World {
-    /// All that outlives a request.
+    /// The store. Nothing else outlives a request.
     pub store: MemoryStore,
 }
 
-/// An answer, all of it.
+/// A whole response.
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; `None` where it broke off.
+    /// The body; `None` if it broke off.
     pub body: Option<Vec<u8>>,
 }
 
 impl World {
-    /// A service that has these keys and values.
+    /// A service whose store has these keys and values.
     pub fn with(values: impl IntoIterator<Item = (String, Bytes)>) -> Self {
         let world = Self::default();
         for (key, value) in values {
@@ -48,7 +48,7 @@ impl World {
         pollster::block_on(self.store.set(key, value)).expect("memory takes all");
     }
 
-    /// Sends a request whose body comes in these frames.
+    /// Sends a request with a body in these frames.
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &[u8])], body: Vec<Bytes>) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://localhost{path}"));
         for (name, value) in headers {
@@ -68,13 +68,13 @@ impl World {
         self.send(Method::GET, path, &[], Vec::new())
     }
 
-    /// Sends bytes as a chunk, which is the request's whole body.
+    /// Sends these bytes as a chunk. They are the whole body of the request.
     pub fn put_chunk(&self, path: &str, content_range: &[u8], bytes: &[u8]) -> Answer {
         let headers = [("content-type", &b"application/octet-stream"[..]), ("content-range", content_range)];
         self.send(Method::PUT, path, &headers, vec![Bytes::copy_from_slice(bytes)])
     }
 
-    /// Completes an upload by its md5.
+    /// Completes an upload with this md5.
     pub fn complete(&self, path: &str, md5: &str) -> Answer {
         let headers = [("content-type", &b"application/x-www-form-urlencoded"[..])];
         self.send(Method::POST, path, &headers, vec![Bytes::from(format!("md5={md5}"))])
@@ -82,14 +82,14 @@ impl World {
 }
 
 impl Answer {
-    /// The answer, which must have this status.
+    /// Fails unless the response has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
-    /// The answer, which must say that the request was done, or what was wrong with it, but not that the server failed.
+    /// Fails unless the status is a success or an error of the client (4xx).
     #[track_caller]
     pub fn expect_no_failure(self) -> Self {
         assert!(self.status.is_success() || self.status.is_client_error(), "{} {}", self.status, self.text());
@@ -135,7 +135,7 @@ async fn read(body: ResponseBody) -> Option<Vec<u8>> {
     }
 }
 
-/// The bytes in frames. Each is as long as the next of `lengths` says; the last one is the rest.
+/// Splits the bytes into frames of these lengths. The last frame is the rest.
 pub fn pieces(bytes: &[u8], lengths: &[u8]) -> Vec<Bytes> {
     let mut rest = Bytes::copy_from_slice(bytes);
     let mut pieces: Vec<Bytes> =

@@ -1,4 +1,4 @@
-//! Builds the components: fetches the wasm target where it is missing, then runs the manifest's own command.
+//! Builds the components. It installs the wasm target if it is missing, and then runs the manifest's own commands.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,13 +10,13 @@ use wait_timeout::ChildExt;
 use crate::manifest::{Build, Manifest};
 
 const TARGET: &str = "wasm32-wasip2";
-/// The download has some 25 MB. A client that waits longer than this has no connection to the server.
+/// The download has about 25 MB. If it takes longer than this, there is no connection to the server.
 const TARGET_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// Builds the manifest's components, showing the builds' own output.
+/// Builds the manifest's components, and shows the builds' own output.
 ///
 /// # Errors
-/// Where the wasm target can't be had or a build command fails.
+/// If the wasm target can't be installed or a build command fails.
 pub fn build(manifest: &Manifest) -> Result<()> {
     for (id, component) in &manifest.components {
         if let Some(build) = &component.build {
@@ -39,11 +39,11 @@ fn build_one(id: &str, build: &Build, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The manifest's command is one line for the platform's shell, as `spin build` runs it.
+/// The manifest's command is one line. The platform's shell runs it, as with `spin build`.
 fn shell(command: &str) -> Command {
     let (program, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("sh", "-c") };
     let mut shell = Command::new(program);
-    // The build sees the environment of a plain shell, not what `cargo run` sets for the program it runs.
+    // `cargo run` sets these variables for the program that it runs. A build from a plain shell does not have them.
     shell.arg(flag).arg(command).env_remove("CARGO_MANIFEST_DIR").env_remove("CARGO_PKG_NAME");
     shell
 }

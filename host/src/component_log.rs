@@ -44,7 +44,7 @@ impl StdoutStream for ComponentLog {
     }
 }
 
-/// Writes at once: log lines are short and rare, and must not be lost with the process.
+/// Writes without a buffer. Log lines are short and rare, and they must not be lost when the process ends.
 impl AsyncWrite for ComponentLog {
     fn poll_write(self: Pin<&mut Self>, _: &mut TaskContext<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // A full disk or a closed terminal must not fail the guest's request.

@@ -1,4 +1,4 @@
-//! What the host holds for the component's instances.
+//! The host's state for the instances of a component.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ pub struct Shared {
     pub stores: Stores,
     /// The component's variables.
     pub variables: Variables,
-    /// The component's way to other servers and components.
+    /// Sends the component's requests to other servers and components.
     pub outbound: Outbound,
     /// Where the component's output goes.
     pub stdout: ComponentLog,
     /// Where its error output goes.
     pub stderr: ComponentLog,
-    /// Whether to say what each instance took.
+    /// Whether to print the resources that each instance has used.
     pub stats: bool,
 }
 
@@ -35,20 +35,20 @@ impl Shared {
     }
 }
 
-/// What the host holds for one instance.
+/// The host's state for one instance.
 pub struct GuestState {
     /// What all instances of its component share.
     pub shared: Arc<Shared>,
     /// The instance's resources.
     pub table: ResourceTable,
-    /// What the instance has taken so far.
+    /// The resources that the instance has used so far.
     pub stats: InstanceStats,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: Hooks,
 }
 
-/// wasmtime's defaults, but for requests that the component sends.
+/// wasmtime's defaults, except for requests that the component sends.
 struct Hooks(Arc<Shared>);
 
 impl WasiHttpHooks for Hooks {
@@ -91,7 +91,7 @@ impl GuestState {
     }
 }
 
-/// Both kinds' interfaces work on the whole state of the instance.
+/// The interfaces of both kinds of component use the whole state of the instance.
 pub struct Interfaces;
 
 impl HasData for Interfaces {

@@ -1,26 +1,26 @@
-//! What an instance takes: `--stats` prints it when the instance ends.
+//! The resources that an instance uses. `--stats` prints them when the instance ends.
 
 use std::time::Duration;
 
 use serde_json::json;
 use wasmtime::ResourceLimiter;
 
-/// What an instance has taken so far.
+/// The resources that an instance has used so far.
 #[derive(Debug, Default)]
 pub struct InstanceStats {
-    /// How long it took to make, in microseconds.
+    /// The time of its instantiation, in microseconds.
     instantiation_us: u64,
-    /// The most memory it has had, in bytes: linear memory never shrinks.
+    /// The largest size of its linear memory, in bytes. Linear memory never shrinks.
     memory_bytes: usize,
 }
 
 impl InstanceStats {
-    /// Notes how long the instance took to make.
+    /// Records how long the instantiation took.
     pub fn made_in(&mut self, time: Duration) {
         self.instantiation_us = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     }
 
-    /// Prints all of it, and the most requests that the instance has handled at once, as a line of JSON.
+    /// Prints one line of JSON: these figures, and the largest number of requests that the instance handled at once.
     pub fn print(&self, requests_at_once: usize) {
         let Self { instantiation_us, memory_bytes } = self;
         println!(
@@ -36,7 +36,7 @@ impl InstanceStats {
 
 impl ResourceLimiter for InstanceStats {
     fn memory_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // What lies beyond the maximum fails by itself.
+        // A growth beyond the maximum fails anyway, so it does not count.
         if maximum.is_none_or(|maximum| desired <= maximum) {
             self.memory_bytes = self.memory_bytes.max(desired);
         }

@@ -1,9 +1,11 @@
 //! Serves the application of a `spin.toml` without the Spin CLI.
 //!
-//! It builds the component with the manifest's own command, runs it in wasmtime behind Spin's interfaces, and
-//! keeps keys in the SQLite file and table that Spin keeps them in, so that one folder can be served by either.
-//! It knows as much of Spin as this project needs: HTTP components of WASI 0.3 and 0.2, one of them public, key-value
-//! stores, variables and outbound requests. It is no alternative to Spin; where the two differ, this program is wrong.
+//! It builds each component with the manifest's own command, and runs it in wasmtime with Spin's interfaces. It keeps
+//! keys in the same SQLite file and table as Spin, so that both can serve the same folder.
+//!
+//! It supports the parts of Spin that this project needs: HTTP components of WASI 0.3 and 0.2, one of them public,
+//! key-value stores, variables and outbound requests. It is no alternative to Spin. Where the two differ, this program
+//! is wrong.
 
 mod build;
 mod component_log;
@@ -37,7 +39,7 @@ use runtime_config::RuntimeConfig;
 use variables::Resolver;
 use workers::{Worker, Workers};
 
-/// Requests that the component handles at once; the others wait, unread.
+/// How many requests are handled at once. Further requests wait, and their bodies are not read.
 const CONCURRENT_REQUESTS: u32 = 512;
 const NO_RUNTIME: &str = "cannot start the asynchronous runtime";
 
@@ -57,7 +59,7 @@ struct Options {
     #[arg(long, value_name = "FOLDER")]
     state_dir: Option<PathBuf>,
 
-    /// Where the key-value stores are, as Spin reads it: [key_value_store.LABEL] tables of type "spin" or "redis"
+    /// Spin's runtime configuration, for key-value stores: [key_value_store.LABEL] tables of type "spin" or "redis"
     #[arg(long, value_name = "FILE")]
     runtime_config_file: Option<PathBuf>,
 
@@ -65,15 +67,15 @@ struct Options {
     #[arg(long = "variable", value_name = "NAME=VALUE", value_parser = variables::parse_assignment)]
     variables: Vec<(String, String)>,
 
-    /// Make each request to the key-value store take so much longer, as a store far away does
+    /// Delay each request to the key-value store by this time, as a store far away does
     #[arg(long, default_value = "0ms", value_name = "DURATION", value_parser = humantime::parse_duration)]
     store_latency: Duration,
 
-    /// Print a line of JSON for each instance of the component that ends: how long it took to make, and its memory
+    /// Print a line of JSON when an instance of a component ends: its instantiation time, memory and requests at once
     #[arg(long)]
     stats: bool,
 
-    /// Serve what was built last, without building
+    /// Serve the last build, without building
     #[arg(long, conflicts_with = "build_only")]
     no_build: bool,
 
@@ -101,7 +103,7 @@ fn run(options: &Options) -> Result<()> {
     let accepting = Builder::new_current_thread().enable_all().build().context(NO_RUNTIME)?;
     let one_thread = || Builder::new_multi_thread().worker_threads(1).enable_all().build().context(NO_RUNTIME);
     let serving = (0..threads).map(|_| one_thread()).collect::<Result<Vec<_>>>()?;
-    // The port comes first, so that a port that is taken is reported before a build.
+    // The host listens first, so that it reports a port in use before it builds.
     let listener = accepting.block_on(server::listen(options.listen))?;
     if !options.no_build {
         build::build(&manifest)?;

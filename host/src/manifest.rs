@@ -1,4 +1,4 @@
-//! What this host reads of a `spin.toml` (manifest version 2).
+//! The parts of a `spin.toml` (manifest version 2) that this host reads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,8 +11,8 @@ pub struct Manifest {
     folder: PathBuf,
     /// The name of the component that requests go to.
     pub public: String,
-    /// All components that a trigger names, which are reached by one another if not by requests. Their names also name
-    /// their log files.
+    /// All components that a trigger names, by name. Requests go to the public one, and the components can call one
+    /// another. A component's name is also in the names of its log files.
     pub components: BTreeMap<String, Component>,
     /// The application's variables by name.
     pub variables: BTreeMap<String, Variable>,
@@ -24,7 +24,7 @@ pub struct Component {
     source: PathBuf,
     #[serde(default)]
     pub key_value_stores: Vec<String>,
-    /// Where the component may send requests to: templates over the application's variables.
+    /// The hosts that the component may send requests to: templates over the application's variables.
     #[serde(default)]
     pub allowed_outbound_hosts: Vec<String>,
     /// The component's variables: templates over the application's variables.
@@ -40,7 +40,7 @@ pub struct Build {
     workdir: Option<PathBuf>,
 }
 
-/// An entry of `[variables]`: a default, or a mark that a value must be given.
+/// An entry of `[variables]`. Without a default, the variable must be set.
 #[derive(Deserialize)]
 pub struct Variable {
     pub default: Option<String>,
@@ -71,7 +71,7 @@ struct HttpTrigger {
 #[serde(untagged)]
 enum Route {
     Public(String),
-    /// Reached by other components only.
+    /// Only other components can call this route.
     Private {
         private: bool,
     },
@@ -81,8 +81,8 @@ impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// Where it can't be read, or asks for more than this host has: one HTTP trigger that takes every path, and private
-    /// ones.
+    /// If the manifest can't be read, or needs more than this host has. This host has one public HTTP trigger, which
+    /// takes every path, and private ones.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file: File = toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
@@ -106,7 +106,7 @@ impl Manifest {
         Ok(Self { folder: folder.to_path_buf(), public, components, variables: file.variables })
     }
 
-    /// The manifest's folder, which its paths are relative to.
+    /// The manifest's folder. The paths in the manifest are relative to it.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

@@ -1,4 +1,4 @@
-//! Requests that components send: to servers that the manifest allows, and to one another (Spin's local chaining).
+//! The requests that components send: to servers that the manifest allows, and to one another (Spin's local chaining).
 
 use std::sync::Arc;
 
@@ -9,30 +9,31 @@ use http::{Request, Response, Uri};
 use http_body_util::BodyExt;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, default_send_request};
 
-/// The domain under which components have their names.
+/// The domain of the components' host names.
 const CHAINING_DOMAIN: &str = ".spin.internal";
 
-/// The rest of the work after an answer has come.
+/// The work that is left after the response has arrived.
 pub type IoResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
-/// An answer, or why there is none.
+/// A response with the work that is left, or the reason why there is none.
 pub type Sent = Result<(Response<WasiBody>, IoResult), Error>;
 
-/// Has the component of this name answer a request; `None` where there is none.
+/// Sends a request to the component with this name; `None` if there is no such component.
 pub type CallComponent = Arc<
     dyn Fn(&str, Request<WasiBody>) -> Option<BoxFuture<'static, wasmtime::Result<Response<WasiBody>>>> + Send + Sync,
 >;
 
-/// A component's way to other servers and components.
+/// Sends a component's requests to other servers and components.
 pub struct Outbound {
     allowed: Vec<AllowedHost>,
     call_component: CallComponent,
 }
 
 impl Outbound {
-    /// A way to these `allowed_outbound_hosts`; empty ones are left out, as Spin does where a variable is empty.
+    /// Allows requests to these `allowed_outbound_hosts`. Empty entries are left out, because an empty variable makes
+    /// one. Spin does the same.
     ///
     /// # Errors
-    /// Where one can't be read.
+    /// If an entry can't be read.
     pub fn new(allowed: &[String], call_component: CallComponent) -> Result<Self> {
         let allowed = allowed.iter().filter(|host| !host.trim().is_empty()).map(|host| AllowedHost::parse(host));
         Ok(Self { allowed: allowed.collect::<Result<_>>()?, call_component })
@@ -68,7 +69,7 @@ fn chained(uri: &Uri) -> Option<String> {
     uri.host()?.strip_suffix(CHAINING_DOMAIN).map(str::to_owned)
 }
 
-/// An entry of `allowed_outbound_hosts`: `SCHEME://HOST[:PORT]`, each of which may be `*`, and the host `*.DOMAIN`.
+/// An entry of `allowed_outbound_hosts`: `SCHEME://HOST[:PORT]`. Each part may be `*`, and the host may be `*.DOMAIN`.
 #[derive(Debug, PartialEq)]
 struct AllowedHost {
     scheme: String,

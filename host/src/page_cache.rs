@@ -1,13 +1,13 @@
-//! Keeps written data that nobody changes any more from filling the memory.
+//! Gives back the memory of data that is written and does not change any more.
 //!
-//! Bytes that are on the disk would otherwise stay in the system's page cache until it needs the memory for something else,
-//! a file's whole length of them. Given back early, the same pages take the next bytes.
+//! Otherwise, bytes that are on the disk stay in the system's page cache, up to the whole length of a file, until the
+//! system needs the memory for something else. If they are given back early, the same pages take the next bytes.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Bytes that stay, the last ones that were written: a file is often asked for right after its upload.
+/// How many bytes stay in the cache: the last ones that were written. A file is often read right after its upload.
 const KEPT: u64 = 64 << 20;
 
 /// A file that grows, and how much of it has been given back.
@@ -17,18 +17,19 @@ pub struct Growing {
 }
 
 impl Growing {
-    /// A file that another program writes. Its present content is left as it is.
+    /// Opens a file that SQLite writes. The pages of its present content are left alone.
     ///
-    /// Keep it for as long as SQLite has the file: closing any descriptor of a file ends the process's locks on it.
+    /// Keep this value as long as SQLite has the file open. If a process closes any descriptor of a file, it loses all
+    /// its locks on that file.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let given_back = file.metadata()?.len();
         Ok(Self { file, given_back })
     }
 
-    /// Gives back the pages of what has been added, but for the last ones. They have to be on the disk.
+    /// Gives back the pages of the added bytes, except for the last ones. The pages must already be on the disk.
     pub fn give_back(&mut self) {
-        // A hint: where it can't be given, memory is used as it would be without.
+        // This is only a hint to the system. If it fails, the pages stay in memory.
         let Ok(metadata) = self.file.metadata() else { return };
         let end = metadata.len().saturating_sub(KEPT);
         #[cfg(target_os = "linux")]

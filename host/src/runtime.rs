@@ -1,5 +1,7 @@
-//! Components in wasmtime: compiled once (and cached), instantiated as Spin does it, several requests to an instance
-//! of a WASI 0.3 component, one to an instance of a WASI 0.2 component.
+//! Components in wasmtime. They are compiled once, and the result is cached.
+//!
+//! Instances are made as Spin makes them. An instance of a WASI 0.3 component handles several requests, and an instance
+//! of a WASI 0.2 component handles one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,11 +29,12 @@ use crate::manifest::Manifest;
 use crate::outbound::{CallComponent, Outbound};
 use crate::variables::Resolver;
 
-/// Spin's instance reuse: so many requests at once, so many in all, then a new instance; idle ones go after a second.
+/// Spin's instance reuse. An instance handles this many requests at once, and this many in all; then a new instance
+/// takes over. An idle instance ends after this time.
 const CONCURRENT_REQUESTS: usize = 16;
 const REQUESTS_IN_ALL: usize = 128;
 const IDLE_TIME: Duration = Duration::from_secs(1);
-/// The core modules that a component may consist of: itself and the adapters around it.
+/// How many core modules a component may have: its own and the adapters around it.
 const CORE_INSTANCES: u32 = 5;
 /// The memory that Akamai Functions gives an instance.
 const MEMORY_LIMIT: usize = 128 << 20;
@@ -39,7 +42,7 @@ const MEMORY_LIMIT: usize = 128 << 20;
 /// The component, ready to handle requests.
 pub type Component = ProxyHandler<Loaded>;
 
-/// What instances are made from.
+/// A loaded component, which instances are made from.
 #[derive(Clone)]
 pub struct Loaded {
     proxy: Arc<ProxyPre<GuestState>>,
@@ -47,18 +50,18 @@ pub struct Loaded {
     stopped: Stopped,
 }
 
-/// Whether all requests are done, and what ends from now on ends with the program.
+/// Whether all requests are done. An instance that ends after that ends because the program ends.
 pub type Stopped = Arc<AtomicBool>;
 
-/// What components are loaded with.
+/// The options for loading components.
 pub struct Options<'a> {
-    /// The folder of their logs.
+    /// The state folder. The components' logs are in it.
     pub state_dir: &'a Path,
     /// The application's key-value stores.
     pub stores: &'a Stores,
     /// How many requests there may be at once.
     pub concurrent_requests: u32,
-    /// Whether to say what each instance took.
+    /// Whether to print the resources that each instance has used.
     pub stats: bool,
     /// Set by the server when all requests are done.
     pub stopped: Stopped,
@@ -98,7 +101,7 @@ fn call_component(components: Components) -> CallComponent {
     })
 }
 
-/// The same component with instances of its own.
+/// The same component with separate instances.
 pub fn another(component: &Component) -> Component {
     ProxyHandler::new(component.state().clone())
 }
@@ -114,7 +117,8 @@ fn engine(concurrent_requests: u32) -> Result<Engine> {
     let mut config = Config::new();
     let mut pool = PoolingAllocationConfig::new();
     pool.max_memory_size(MEMORY_LIMIT);
-    // Enough for all requests that are let in, each in an instance of its own (WASI 0.2) and perhaps calling another.
+    // Enough for all requests that are admitted. Each one may have its own instance (WASI 0.2), and may call another
+    // component.
     let instances = 2 * concurrent_requests;
     pool.total_component_instances(instances).total_memories(instances).total_stacks(instances);
     pool.total_core_instances(CORE_INSTANCES * instances).total_tables(CORE_INSTANCES * instances);
@@ -165,7 +169,7 @@ impl HandlerState for Loaded {
     }
 }
 
-/// Ends an instance that has been idle; a request may take as long as it needs.
+/// Ends an instance that has been idle. A request may take as long as it needs.
 pub struct IdleExpiration(Pin<Box<Sleep>>);
 
 impl WorkerExpiration for IdleExpiration {
@@ -181,10 +185,10 @@ impl WorkerExpiration for IdleExpiration {
     }
 }
 
-/// How an instance takes requests: so many in all.
+/// Limits the requests of an instance.
 pub struct Reuse {
     requests: usize,
-    /// The most requests at once so far.
+    /// The largest number of requests at once so far.
     at_once: AtomicUsize,
     stopped: Stopped,
 }
@@ -214,7 +218,7 @@ impl WorkerState for Reuse {
     }
 
     fn drop(&self, store: Store<GuestState>, result: wasmtime::Result<()>) {
-        // The end of the program ends idle instances too, which wasmtime can't tell from a failure.
+        // The end of the program ends idle instances, too. wasmtime can't distinguish this from a failure.
         if let Err(error) = result
             && !self.stopped.load(Ordering::Relaxed)
         {

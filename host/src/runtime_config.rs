@@ -13,13 +13,13 @@ use crate::key_value::{Database, Late, Redis, Store, Stores};
 const DEFAULT_LABEL: &str = "default";
 const DEFAULT_FILE: &str = "sqlite_key_value.db";
 
-/// A file for `--runtime-config-file`, as far as this host reads it.
+/// A file for `--runtime-config-file`. This host reads key-value stores only, and refuses anything else.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuntimeConfig {
     #[serde(default)]
     key_value_store: BTreeMap<String, toml::Table>,
-    /// The folder that paths in the file are relative to: the file's own.
+    /// The file's own folder. Paths in the file are relative to it.
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -41,7 +41,7 @@ impl RuntimeConfig {
     /// Reads the file.
     ///
     /// # Errors
-    /// Where it can't be read, or has more in it than key-value stores.
+    /// If the file can't be read, or has anything other than key-value stores.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let config: Self = toml::from_str(&text).with_context(|| {
@@ -53,7 +53,7 @@ impl RuntimeConfig {
     /// Opens the stores: those of the file, and the default one. Each operation on them takes at least `latency`.
     ///
     /// # Errors
-    /// Where one can't be opened, or is of a type that this host doesn't have.
+    /// If a store can't be opened, or has a type that this host doesn't have.
     pub fn open_stores(&self, state_dir: &Path, latency: Duration) -> Result<Stores> {
         let (mut stores, mut databases) = (Stores::default(), BTreeMap::new());
         let mut insert = |label: &str, store: Store| {
@@ -91,7 +91,7 @@ impl RuntimeConfig {
     }
 }
 
-/// The database at this path, opened once however many stores are in it.
+/// The database at this path. It is opened only once, even if several stores are in it.
 fn database(databases: &mut BTreeMap<PathBuf, Database>, path: PathBuf) -> Result<Database> {
     if let Some(known) = databases.get(&path) {
         return Ok(known.clone());

@@ -24,19 +24,20 @@ use crate::workers::{Worker, Workers};
 /// How long to wait before accepting again when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes the address.
+/// Listens on the address.
 ///
 /// # Errors
-/// Where it is taken or not ours to take, with what to do about it.
+/// If the address is in use or not permitted. The message says how to get a free port.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; `--listen 127.0.0.1:0` takes a free port"))
 }
 
-/// Serves until Ctrl-C or SIGTERM, then finishes the requests in flight; a second signal ends at once.
+/// Serves until Ctrl-C or SIGTERM, and then finishes the requests in flight. A second signal ends the server at once.
 ///
-/// So many requests are handled at once; the others wait, unread. `stopped` is set when all are done.
+/// At most `concurrent_requests` requests are handled at once. Further requests wait, and their bodies are not read.
+/// `stopped` is set when all requests are done, or at the second signal.
 pub async fn serve(
     listener: TcpListener,
     workers: Workers<Component>,
@@ -71,7 +72,7 @@ pub async fn serve(
     ended
 }
 
-/// The address on standard output, for people and programs alike, and a line to try.
+/// Prints the address, for people and programs, and a command to try.
 fn announce(address: SocketAddr) {
     println!("Serving http://{address}");
     println!("Try:    curl -F file=@README.md -F md5=$(md5sum README.md | cut -c-32) http://{address}/uploads/");
@@ -102,9 +103,9 @@ fn serve_connection(stream: TcpStream, client: SocketAddr, server: &Arc<Server>,
     let (server, watcher, runtime) = (server.clone(), connections.watcher(), worker.runtime.clone());
     runtime.spawn(async move {
         let _underway = underway;
-        // The stream is to wake the thread that serves it, not the one that has accepted it.
+        // The stream is registered anew, so that it wakes the thread that serves it, and not the one that accepted it.
         let Ok(stream) = stream.into_std().and_then(TcpStream::from_std) else { return };
-        // Answers are short: without this, each would wait for the client's acknowledgement of the one before.
+        // Responses are short. Without this, each response would wait until the client acknowledges the one before.
         let _ = stream.set_nodelay(true);
         let service = service_fn(move |request| {
             let (server, worker) = (server.clone(), worker.clone());
@@ -113,13 +114,13 @@ fn serve_connection(stream: TcpStream, client: SocketAddr, server: &Arc<Server>,
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), service);
-        // A connection that breaks is its client's affair; the guest has seen the end of the body.
+        // A broken connection is no error of the server. The guest has already seen the end of the body.
         drop(watcher.watch(connection).await);
     });
 }
 
 impl Server {
-    /// Answers a request whose connection is served by `own`.
+    /// Answers a request. `own` is the thread that serves its connection.
     async fn answer(
         &self,
         mut request: Request<Incoming>,
@@ -135,7 +136,7 @@ impl Server {
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let (worker, underway) = self.workers.for_request(own);
         let component = worker.component.clone();
-        // Whoever goes away before the answer keeps the place: the component goes on.
+        // The client may go away before the response. The component still goes on, so the request keeps its permit.
         let answer = worker.runtime.spawn(async move {
             let _kept = (permit, underway);
             component.handle((), request).await

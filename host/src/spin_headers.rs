@@ -1,4 +1,4 @@
-//! What Spin tells a component about its request: an absolute URI and headers of its own.
+//! What Spin tells a component about its request: an absolute URI and Spin's own headers.
 
 use std::net::SocketAddr;
 
@@ -10,11 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 /// Makes the request's URI absolute and adds Spin's headers for a component at the route `/...`.
 ///
 /// # Errors
-/// Where the request names no host, or none that can be read.
+/// If the request names no host, or a host that can't be read.
 pub fn prepare<B>(request: &mut Request<B>, client: SocketAddr) -> Result<()> {
     let uri = absolute_uri(request)?;
     let headers = request.headers_mut();
-    // It speaks of the connection to this server, not of the request.
+    // This header is about the connection to this server, and not about the request.
     headers.remove(CONNECTION);
     set(headers, "spin-path-info", uri.path())?;
     set(headers, "spin-full-url", &uri.to_string())?;

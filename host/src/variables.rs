@@ -17,7 +17,8 @@ pub fn parse_assignment(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// The application's variables: each from the command line, the environment (`SPIN_VARIABLE_NAME`) or its default.
+/// The application's variables. A value comes from the command line, the environment (`SPIN_VARIABLE_NAME`) or the
+/// default, in this order.
 pub struct Resolver<'a> {
     manifest: &'a Manifest,
     assignments: &'a [(String, String)],
@@ -27,7 +28,7 @@ impl<'a> Resolver<'a> {
     /// Resolves with the command line's `assignments`.
     ///
     /// # Errors
-    /// Where a variable is set that the manifest doesn't declare.
+    /// If an assignment names a variable that the manifest doesn't declare.
     pub fn new(manifest: &'a Manifest, assignments: &'a [(String, String)]) -> Result<Self> {
         if let Some((name, _)) = assignments.iter().find(|(name, _)| !manifest.variables.contains_key(name)) {
             let known = manifest.variables.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -39,15 +40,15 @@ impl<'a> Resolver<'a> {
     /// A component's variables.
     ///
     /// # Errors
-    /// Where one has no value.
+    /// If a variable has no value.
     pub fn component_variables(&self, component: &Component) -> Result<Variables> {
         component.variables.iter().map(|(name, template)| Ok((name.clone(), self.expand(template)?))).collect()
     }
 
-    /// A template's text.
+    /// The text of a template, with the values of its variables.
     ///
     /// # Errors
-    /// Where a variable of it has no value.
+    /// If a variable in the template has no value.
     pub fn expand(&self, template: &str) -> Result<String> {
         expand(template, &|name| application_value(self.manifest, self.assignments, name))
     }

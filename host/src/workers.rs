@@ -1,14 +1,14 @@
-//! The threads that serve, each with a runtime and instances of its own.
+//! The threads that serve. Each one has its own runtime and its own instances.
 //!
-//! A connection and the instance that answers its request take turns on one thread: on two, each would wait for the
-//! other to get a processor, at every piece of a body. Connections are spread over the threads as they come; a request
-//! leaves its connection's thread only where another one has less to do.
+//! A connection and the instance that handles its request take turns on one thread. On two threads, each would wait at
+//! every frame of a body until the other gets a processor. New connections are spread over the threads. A request
+//! leaves the thread of its connection only if another thread has less to do.
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-/// A thread, and what it has to do.
+/// A thread and its load.
 pub struct Worker<C> {
     pub runtime: Handle,
     pub component: C,
@@ -16,11 +16,11 @@ pub struct Worker<C> {
     requests: Load,
 }
 
-/// Counts what is under way: as much as there are clones.
+/// Counts connections or requests in progress: one for each clone.
 #[derive(Default)]
 struct Load(Arc<()>);
 
-/// Something under way; it counts until it is dropped.
+/// A connection or a request in progress. It counts until it is dropped.
 pub struct Underway(#[expect(dead_code, reason = "it is there to be dropped")] Arc<()>);
 
 impl Load {
@@ -34,7 +34,7 @@ impl Load {
 }
 
 impl<C> Worker<C> {
-    /// The thread of this runtime, which has no other, with this copy of the component.
+    /// The only thread of this runtime, with this copy of the component.
     pub fn new(runtime: Handle, component: C) -> Self {
         Self { runtime, component, connections: Load::default(), requests: Load::default() }
     }
@@ -44,7 +44,7 @@ impl<C> Worker<C> {
 pub struct Workers<C>(Vec<Arc<Worker<C>>>);
 
 impl<C> Workers<C> {
-    /// These threads.
+    /// Takes these threads.
     pub fn new(workers: impl IntoIterator<Item = Worker<C>>) -> Self {
         Self(workers.into_iter().map(Arc::new).collect())
     }

@@ -1,24 +1,24 @@
-//! Deliberate bugs: each takes away one thing that the storage contract rests on.
+//! Deliberate bugs. Each one breaks one thing that the storage contract depends on.
 
 use clap::ValueEnum;
 
-/// What is broken on purpose.
+/// A deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Bug {
-    /// A segment is acknowledged before it is stored, so a record is committed before its segments are.
+    /// A segment is acknowledged before it is stored, so a record may be committed before its segments are stored.
     EarlyCommit,
-    /// A segment's key has no tag, so requests overwrite one another's segments.
+    /// A segment's key has no tag, so one request overwrites the segments of another.
     NoTag,
-    /// A completion writes over the open upload's record instead of a key of its own.
+    /// A completion overwrites the open upload's record and does not write a key of its own.
     NoFinalRecord,
-    /// A sweep takes what is young for an orphan.
+    /// A sweep treats young keys as orphans.
     NoGrace,
-    /// Clocks are ten minutes apart, which is more than the contract allows.
+    /// Clocks are up to ten minutes apart, which is more than the contract allows.
     FarClocks,
 }
 
 impl Bug {
-    /// Its name on the command line.
+    /// The name on the command line.
     pub fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }

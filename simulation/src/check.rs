@@ -1,5 +1,5 @@
-//! The contract, looked at after a history: what was acknowledged holds, nothing that is named is missing, and a sweep
-//! leaves only what uploads consist of.
+//! Checks the contract: everything that was acknowledged holds, nothing that a record names is missing, and sweeps
+//! leave only the keys of uploads.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,13 @@ use uuid::Uuid;
 
 use crate::client::{Client, Completion};
 
-/// Two tries to complete one upload with different bytes, both under way at once, can both be told that they succeeded:
-/// without compare-and-swap, no store can tell which was first. That excuses a try only for as long as the other's
-/// last look at the upload and its write take: two of the longest latencies, one more for a write that takes effect
-/// late (its try may have ended by then, failed or lost), and the age of a stale value.
+/// How far apart two completions of one upload may end and still count as a race.
+///
+/// Two requests that complete one upload with different bytes at the same time may both succeed: without
+/// compare-and-swap, no store can tell which one was first. This excuses a completion only for the time that the other
+/// one needs for its last read of the upload and its write. These are two of the longest latencies. One more is for a
+/// write that takes effect late, when its request may already have failed or be lost. The last part is the age of a
+/// stale value.
 const RACE: SignedDuration = SignedDuration::from_secs(18);
 
 type Checked = Result<(), String>;
@@ -54,14 +57,14 @@ pub async fn upload(client: &Client, id: Uuid, single_writer: bool) -> Checked {
     if single_writer && found.offset() < offset {
         return Err(format!("{id} was acknowledged up to {offset}, and stands at {}", found.offset()));
     }
-    // The running checksum is that of the very bytes.
+    // The running checksum must be that of these bytes.
     match uploads.verify(found, Expected::Checksum(&checksum), String::new()) {
         Ok(_) | Err(Error::Incomplete { .. }) => Ok(()),
         Err(error) => Err(format!("{id} has another running checksum than its bytes: {error}")),
     }
 }
 
-/// Each acknowledged completion is the one that is served, or one that another raced.
+/// Checks that each acknowledged completion is the one that is served, or raced with another one.
 fn check_acknowledged(id: Uuid, tries: &[Completion], served: &str) -> Checked {
     for (index, completion) in tries.iter().enumerate() {
         let (Some(checksum), Some(ended_at)) = (&completion.acknowledged, completion.ended_at) else {
@@ -84,7 +87,7 @@ async fn read(client: &Client, upload: &Upload) -> Result<Vec<u8>, Error> {
     Ok(segments.concat())
 }
 
-/// Checks that the keys that a last sweep has left are those of complete uploads.
+/// Checks that the last sweep has left only the keys of complete uploads and the records of purged ones.
 pub async fn orphans(client: &Client, keys: Vec<String>) -> Checked {
     let mut kept = BTreeSet::new();
     for key in keys {

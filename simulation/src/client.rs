@@ -1,4 +1,5 @@
-//! What clients do: chunks, equal or different, in sizes of their own, completions, cancels, downloads and sweeps.
+//! The actions of clients: chunks with equal or different bytes and any lengths, completions, deletions, downloads and
+//! sweeps.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,33 +20,33 @@ pub const EXPIRATION: SignedDuration = SignedDuration::from_hours(20);
 /// The longest file, in bytes.
 const LONGEST: usize = 60;
 
-/// What clients have been told, and have tried: the contract is about this.
+/// What clients have tried, and which responses they got. The contract is about this.
 #[derive(Default)]
 pub struct Ledger {
-    /// The uploads there are.
+    /// The uploads that clients have begun.
     pub uploads: Vec<Uuid>,
-    /// The tries to complete each upload.
+    /// The attempts to complete each upload.
     pub completions: BTreeMap<Uuid, Vec<Completion>>,
-    /// The uploads that somebody has tried to delete.
+    /// The uploads that a client has tried to delete.
     pub deleted: BTreeSet<Uuid>,
-    /// The highest offset that was acknowledged of an upload.
+    /// The highest acknowledged offset of each upload.
     pub offsets: BTreeMap<Uuid, u64>,
-    /// A promise that was broken on the way.
+    /// A rule of the contract that an action found broken.
     pub broken: Option<String>,
-    /// How many acknowledgements there were.
+    /// The number of acknowledged chunks.
     pub chunks: u64,
 }
 
-/// A try to complete an upload.
+/// An attempt to complete an upload.
 #[derive(Clone, Debug, Default)]
 pub struct Completion {
-    /// When it was over, or its process lost; `None` while it goes on.
+    /// When the attempt ended or its process was lost; `None` while it goes on.
     pub ended_at: Option<Timestamp>,
-    /// The checksum that it was acknowledged with.
+    /// The checksum that the completion was acknowledged with.
     pub acknowledged: Option<String>,
 }
 
-/// Writes down the end of a try, also where its process is lost.
+/// Records the end of an attempt, even if its process is lost.
 struct Trying {
     ledger: Rc<RefCell<Ledger>>,
     id: Uuid,
@@ -83,16 +84,16 @@ pub struct Client {
     pub ledger: Rc<RefCell<Ledger>>,
     pub random: Rc<RefCell<fastrand::Rng>>,
     pub bug: Option<Bug>,
-    /// Whether most of what it does is to complete uploads and to sweep.
+    /// Whether the client mostly completes uploads and sweeps.
     pub at_expiry: bool,
-    /// How far the clock of the client's requests is ahead of the right time.
+    /// How far the clock of the client's requests is ahead of the simulated time.
     pub ahead: SignedDuration,
 }
 
 type Tried = Result<(), Error>;
 
 impl Client {
-    /// Takes so many actions, one after the other.
+    /// Takes this number of actions, one after the other.
     pub async fn run(self, actions: usize) {
         for _ in 0..actions {
             let _ = self.act().await;
@@ -119,7 +120,7 @@ impl Client {
         self.random.borrow_mut().usize(..end)
     }
 
-    /// One of the uploads, the newest ones rather than others.
+    /// One of the two newest uploads.
     fn upload(&self) -> Option<Uuid> {
         let count = self.ledger.borrow().uploads.len();
         let from = count.saturating_sub(2);
@@ -163,7 +164,7 @@ impl Client {
             return Ok(());
         }
         let (deadline, offset) = (upload.expires_at(EXPIRATION), upload.offset());
-        // A total that nobody has said yet may be said now, and one that was said may be left out.
+        // An unknown total may be given now. A known total may be left out.
         let late = (self.below(4) == 0).then(|| offset + 1 + self.below(LONGEST) as u64);
         let total = upload.total.or(late);
         let said = if self.below(3) == 0 && upload.total.is_some() { None } else { total };
@@ -179,13 +180,13 @@ impl Client {
         Ok(())
     }
 
-    /// Writes a chunk of bytes, the usual ones or others, of the length that was said before or another, and sometimes
-    /// takes its time.
+    /// Writes a chunk. The bytes are the usual ones or others. The announced length is right, wrong or missing.
+    /// Sometimes there is a long pause.
     async fn fill(&self, append: &mut spin_chunked_upload::uploads::Append<SimStore>, left: Option<u64>) -> Tried {
         let most = left.map_or(24, |left| left.min(24)) as usize;
         let start = append.upload().offset();
         let salt = if self.below(4) == 0 { self.below(250) as u8 } else { 0 };
-        // The rest at once, so that some uploads can be completed; or less.
+        // Sometimes the whole rest, so that some uploads can be completed; otherwise less.
         let len = if self.below(3) == 0 { most } else { self.below(most + 1) };
         let bytes: Vec<u8> =
             (0..len).map(|index| (start as u8).wrapping_add(index as u8).wrapping_mul(31) ^ salt).collect();
@@ -230,7 +231,7 @@ impl Client {
         let deadline = upload.expires_at(EXPIRATION);
         let mut verified = uploads.verify(upload, Expected::Any, "f.done".to_owned())?;
         verified.set_deadline(deadline);
-        // A view or a hook that looks at it.
+        // A view or a hook may take a long time before the commit.
         if self.below(if self.at_expiry { 2 } else { 6 }) == 0 {
             self.store.pause().await;
         }
@@ -246,14 +247,14 @@ impl Client {
         uploads.delete(&upload).await
     }
 
-    /// Downloads an upload that is complete as far as the reader sees; its bytes must be those that were verified.
+    /// Downloads an upload that the reader finds complete. Its bytes must be those that were verified.
     async fn download(&self, id: Uuid) -> Tried {
         let uploads = self.request();
         let upload = uploads.find(id).await?;
         let Some(checksum) = upload.checksum().map(|checksum| checksum.hex.clone()) else {
             return Ok(());
         };
-        // A cut-off download is noticed by its reader; wrong bytes are not.
+        // The reader notices a download that is cut off, but not wrong bytes.
         let segments: Vec<_> = uploads.read(&upload, 0..upload.offset()).try_collect().await?;
         let found = hex::encode(Md5::digest(segments.concat()));
         if found != checksum {
@@ -262,14 +263,14 @@ impl Client {
         Ok(())
     }
 
-    /// Sweeps to the end.
+    /// Sweeps in steps, until the end.
     pub async fn sweep(&self) -> Tried {
         let clock = SimClock::new(self.random.clone()).ahead(self.ahead);
         let clock = if self.bug == Some(Bug::NoGrace) { clock.hasty() } else { clock };
         let mut from = None;
         loop {
             let keep_records = self.below(4) == 0;
-            // Short steps, too: these stop within an upload.
+            // Short steps are included, because they stop within an upload.
             let budget = SignedDuration::from_secs([0, 1, 1_000][self.below(3)]);
             let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records, from, budget };
             from = self.request_by(clock.clone()).sweep(sweep).await?.next;
@@ -279,7 +280,8 @@ impl Client {
         }
     }
 
-    /// The hasty sweep's clock is ahead, but uploads don't expire by that: its bug is about orphans.
+    /// The time after which a sweep deletes an upload. With the bug `NoGrace`, the sweep's clock is ahead by 30 hours,
+    /// and this time is 30 hours longer: the bug must affect orphans, and not the expiry of uploads.
     fn sweeps_after(&self) -> SignedDuration {
         if self.bug == Some(Bug::NoGrace) { EXPIRATION + SignedDuration::from_hours(30) } else { EXPIRATION }
     }

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use spin_chunked_upload::uploads::Clock;
 use uuid::Uuid;
 
-/// When each history begins: 2026-11-23T00:00:00Z.
+/// The time at which each history begins, in microseconds: 2026-11-23T00:00:00Z.
 const START: i64 = 1_795_392_000_000_000;
 
 thread_local! {
@@ -29,7 +29,7 @@ pub fn advance(by: SignedDuration) {
     NOW.set(NOW.get() + i64::try_from(by.as_micros()).unwrap_or(i64::MAX));
 }
 
-/// A request's clock: the simulated time, or a time that is ahead of it.
+/// A request's clock. It shows the simulated time, or a time that is ahead of it.
 #[derive(Clone)]
 pub struct SimClock {
     random: Rc<RefCell<fastrand::Rng>>,
@@ -37,17 +37,17 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    /// A clock that is right, and draws its tags from `random`.
+    /// A clock that shows the simulated time. The random part of its tags comes from `random`.
     pub fn new(random: Rc<RefCell<fastrand::Rng>>) -> Self {
         Self { random, ahead: SignedDuration::ZERO }
     }
 
-    /// The same clock, so much ahead.
+    /// The same clock, ahead by this time.
     pub fn ahead(self, ahead: SignedDuration) -> Self {
         Self { ahead, ..self }
     }
 
-    /// The same clock, a day and some hours ahead: that of a sweep without patience.
+    /// The same clock, 30 hours further ahead. A sweep with this clock does not wait for the grace time of orphans.
     pub fn hasty(self) -> Self {
         Self { ahead: self.ahead + SignedDuration::from_hours(30), ..self }
     }

@@ -1,4 +1,4 @@
-//! One history: rounds of clients that race, with hours between them, and the checks after each.
+//! One history: rounds of clients that race, with seconds or hours between the rounds, and checks after each round.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -13,10 +13,10 @@ use crate::scheduler::{Faults, Scheduler};
 use crate::store::{SimStore, World};
 use crate::{check, clock};
 
-/// The most seconds that two clocks are apart.
+/// The largest difference between two clocks, in seconds.
 const MAX_SKEW: i64 = 60;
 
-/// What histories have seen.
+/// The counts of one or more histories.
 #[derive(Default)]
 pub struct Totals {
     steps: u64,
@@ -54,7 +54,7 @@ struct History {
 /// Runs the history of a seed.
 ///
 /// # Errors
-/// The promise that was broken.
+/// The rule of the contract that was broken.
 pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
     clock::reset();
     let mut random = fastrand::Rng::with_seed(seed);
@@ -89,7 +89,8 @@ pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
     history.end()
 }
 
-/// How much time goes by between two rounds: seconds, about as long as an upload lasts, or longer than all graces.
+/// The time between two rounds: seconds, about half a day, about the lifetime of an upload, or longer than every grace
+/// time.
 fn jump(random: &mut fastrand::Rng) -> SignedDuration {
     let seconds = SignedDuration::from_secs(random.i64(0..60));
     match random.u8(..6) {
@@ -101,7 +102,8 @@ fn jump(random: &mut fastrand::Rng) -> SignedDuration {
     }
 }
 
-/// The time of the same, where completions and sweeps are to meet when uploads expire: right before that, then seconds.
+/// The time between two rounds of a history in which completions and sweeps meet at the expiry of uploads. The first
+/// jump ends right before the expiry; the next ones take seconds.
 fn jump_to_expiry(round: usize, random: &mut fastrand::Rng) -> SignedDuration {
     match round {
         0 => EXPIRATION - SignedDuration::from_secs(random.i64(0..30)),
@@ -124,7 +126,7 @@ impl History {
         }
     }
 
-    /// Lets a client do something on a store without faults, with nobody else about.
+    /// Runs an action of a client on a store without faults, while no other client runs.
     fn alone<T: 'static>(&mut self, action: impl AsyncFnOnce(Client) -> T + 'static) -> Result<T, String> {
         let paused = std::mem::take(&mut self.scheduler.world.borrow_mut().pending);
         let faults = std::mem::replace(&mut self.scheduler.faults, Faults { failures: 0, crashes: 0, stale: false });
@@ -148,7 +150,8 @@ impl History {
         Ok(())
     }
 
-    /// Sweeps when all graces are over, and once more when the marks of what was deleted then are old too.
+    /// Sweeps three times, each time after 50 hours. The first sweep comes after all grace times. A later sweep also
+    /// removes the marks of deleted uploads, which are then old enough.
     fn end(mut self) -> Result<Totals, String> {
         self.check(false)?;
         for _ in 0..3 {
@@ -186,7 +189,7 @@ mod tests {
         }
     }
 
-    /// Without faults, the simulated store is a store like others.
+    /// Without faults, the simulated store keeps the contract as other stores do.
     #[test]
     fn the_store_keeps_the_contract() {
         clock::reset();

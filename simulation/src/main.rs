@@ -1,9 +1,9 @@
 //! Runs the uploads on a simulated store under a seeded scheduler, and checks the storage contract.
 //!
-//! Each seed is one history: some clients, racing on a few uploads, on a store that answers in any order, fails, loses
-//! processes, applies writes after it has reported their failure, and returns stale values. After it, everything that
-//! was promised is looked at. `--bug` makes the store break one thing that the contract rests on: a checker that is
-//! worth anything finds it.
+//! Each seed is one history. Some clients race on a few uploads. The store answers in any order, fails, applies writes
+//! after it has reported their failure, and returns stale values. Processes are lost. After each round, the simulation
+//! checks everything that was acknowledged. `--bug` breaks one thing that the contract depends on, and a useful checker
+//! must find it.
 
 mod bug;
 mod check;
@@ -34,7 +34,7 @@ struct Options {
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
 
-    /// Break one thing that the contract rests on
+    /// Break one thing that the contract depends on
     #[arg(long, value_enum)]
     bug: Option<Bug>,
 }

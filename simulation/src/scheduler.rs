@@ -1,4 +1,4 @@
-//! The scheduler: decides, by its seed, which operation is done next and what becomes of it.
+//! The scheduler. Its seed decides which operation is done next and what the outcome is.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,21 +11,22 @@ use crate::bug::Bug;
 use crate::clock;
 use crate::store::{Answer, Operation, Pending, World};
 
-/// The longest that the store takes for an operation, and that a write takes effect after it was reported failed.
+/// The longest time that the store takes for an operation. Nearly all writes that take effect after their failure was
+/// reported do so within this time, too.
 const LATENCY: SignedDuration = SignedDuration::from_secs(5);
 
 /// What may go wrong in a history.
 #[derive(Clone, Copy, Debug)]
 pub struct Faults {
-    /// One of how many operations fails; 0 for none.
+    /// One of this many operations fails; 0 if none fails.
     pub failures: u32,
-    /// One of how many steps loses a process; 0 for none.
+    /// One of this many steps loses a process; 0 if none is lost.
     pub crashes: u32,
     /// Whether reads may be stale.
     pub stale: bool,
 }
 
-/// A client's process: what it is doing, and how to start it again.
+/// A client's process. `running` is `None` when the process has ended or is lost.
 pub struct Process {
     pub running: Option<LocalBoxFuture<'static, ()>>,
 }
@@ -35,12 +36,13 @@ pub struct Scheduler {
     pub random: fastrand::Rng,
     pub faults: Faults,
     pub processes: Vec<Process>,
-    /// Writes whose failure was reported, and that take effect all the same.
+    /// Writes that take effect later. Their failure was reported or their process was lost, or, with the bug
+    /// `EarlyCommit`, they were acknowledged early.
     late: Vec<Operation>,
     pub shown: bool,
     pub steps: u64,
     pub crashes: u64,
-    /// Whether requests of one round went on in the next, beside its own.
+    /// Whether requests of one round went on in the next round.
     pub overlapped: bool,
 }
 
@@ -75,7 +77,7 @@ impl Scheduler {
             };
             self.apply_late(false);
             if waiting.is_empty() {
-                // What is left of the longest latency goes by.
+                // The longest latency goes by, and all late writes take effect.
                 clock::advance(LATENCY);
                 self.apply_late(true);
                 return;
@@ -84,7 +86,7 @@ impl Scheduler {
         }
     }
 
-    /// Lets those that pause go on.
+    /// Lets the processes that pause go on.
     pub fn resume(&mut self) {
         let paused = {
             let mut world = self.world.borrow_mut();
@@ -108,7 +110,7 @@ impl Scheduler {
             let process = self.world.borrow().pending[index].process;
             return self.crash(process);
         }
-        // None waits longer than the longest latency: the oldest goes first when it is due.
+        // No operation should wait longer than the longest latency, so the oldest one goes first when it is due.
         let oldest = waiting.iter().copied().min_by_key(|index| self.world.borrow().pending[*index].since);
         let is_due =
             |index: &usize| clock::now().duration_since(self.world.borrow().pending[*index].since) > LATENCY / 2;
@@ -141,7 +143,7 @@ impl Scheduler {
         self.world.borrow().read(operation, stale)
     }
 
-    /// Loses a process: what it has asked for may be done or not, at once or later.
+    /// Loses a process. Its pending writes may take effect at once, later or never.
     fn crash(&mut self, process: usize) {
         self.crashes += 1;
         if self.shown {
@@ -156,7 +158,7 @@ impl Scheduler {
             world.pending = rest;
             lost
         };
-        // With this bug, what was acknowledged early is lost with the process.
+        // With this bug, writes that were acknowledged early are lost with the process.
         if self.world.borrow().bug == Some(Bug::EarlyCommit) {
             self.late.clear();
         }

@@ -1,4 +1,4 @@
-//! The simulated store: operations wait until the scheduler says what becomes of them.
+//! The simulated store. Each operation waits until the scheduler decides its outcome.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,17 +14,17 @@ use spin_chunked_upload::store::{Keys, Store, StoreError};
 use crate::bug::Bug;
 use crate::clock;
 
-/// How old a stale value may be.
+/// How long after its replacement a stale value may still be returned.
 const STALENESS: SignedDuration = SignedDuration::from_secs(3);
 
-/// An operation of the store's.
+/// An operation on the store.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Get(String),
     Set(String, Bytes),
     Delete(String),
     Keys,
-    /// No operation of the store: the request takes its time, for example because its body is slow.
+    /// No operation on the store. The request pauses, for example because its body is slow.
     Pause,
 }
 
@@ -34,7 +34,7 @@ impl Operation {
     }
 }
 
-/// What the store says.
+/// The store's answer to an operation.
 #[derive(Clone, Debug)]
 pub enum Answer {
     Value(Option<Bytes>),
@@ -68,10 +68,10 @@ impl Pending {
     }
 }
 
-/// All values of a key, each with the time since when it counts; `None` where it is deleted.
+/// All values of a key, each with the time from which it is valid; `None` stands for a deletion.
 type Versions = Vec<(Timestamp, Option<Bytes>)>;
 
-/// What is stored, and what waits.
+/// The stored values, and the operations that wait.
 #[derive(Default)]
 pub struct World {
     values: BTreeMap<String, Versions>,
@@ -84,7 +84,7 @@ impl World {
         Self { bug, ..Self::default() }
     }
 
-    /// Does a write.
+    /// Applies a write.
     pub fn apply(&mut self, operation: &Operation) {
         let (key, value) = match operation {
             Operation::Set(key, value) => (key, Some(value.clone())),
@@ -94,7 +94,7 @@ impl World {
         self.values.entry(Bug::key(self.bug, key)).or_default().push((clock::now(), value));
     }
 
-    /// What a read returns: the newest value, or one that was the newest not long ago.
+    /// What a read returns: the newest value, or a value that was the newest one shortly before.
     pub fn read(&self, operation: &Operation, random: Option<&mut fastrand::Rng>) -> Answer {
         match operation {
             Operation::Get(key) => {
@@ -118,7 +118,7 @@ fn pick(versions: &[(Timestamp, Option<Bytes>)], random: Option<&mut fastrand::R
     let Some(random) = random else {
         return versions[newest].1.clone();
     };
-    // A version may be returned while the one that replaced it is younger than the bound.
+    // A read may return a version while the version that replaced it is younger than `STALENESS`.
     let horizon = clock::now() - STALENESS;
     let oldest = versions.iter().position(|(since, _)| *since > horizon).unwrap_or(newest + 1);
     match random.usize(oldest..=newest + 1) {
@@ -128,7 +128,7 @@ fn pick(versions: &[(Timestamp, Option<Bytes>)], random: Option<&mut fastrand::R
     }
 }
 
-/// A process's handle of the store.
+/// A process's handle to the store.
 #[derive(Clone)]
 pub struct SimStore {
     pub world: Rc<RefCell<World>>,
@@ -153,7 +153,7 @@ impl SimStore {
         .await
     }
 
-    /// Waits, maybe for hours.
+    /// Waits until the scheduler resumes the process, perhaps hours later.
     pub async fn pause(&self) {
         self.ask(Operation::Pause).await;
     }

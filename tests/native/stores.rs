@@ -1,4 +1,4 @@
-//! Stores that watch, and stores that fail.
+//! A store that records its calls, and fails on demand.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use spin_chunked_upload::store::{Keys, MemoryStore, Store, StoreError};
 
-/// A call of the store port.
+/// A call to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     Get(String),
@@ -16,7 +16,7 @@ pub enum Call {
     Keys,
 }
 
-/// A store in memory that writes down each call, and fails those that it is told to.
+/// A store in memory. It records each call, and fails the calls that a test selects.
 #[derive(Clone, Default)]
 pub struct WatchedStore {
     pub inner: MemoryStore,
@@ -27,12 +27,12 @@ pub struct WatchedStore {
 type Fault = Box<dyn Fn(&Call) -> bool>;
 
 impl WatchedStore {
-    /// The calls since this was last asked.
+    /// The calls since the last call of this function.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.calls.borrow_mut())
     }
 
-    /// From now on, fails the calls that `fault` says.
+    /// From now on, fails the calls for which `fault` is true.
     pub fn fail(&self, fault: impl Fn(&Call) -> bool + 'static) {
         *self.fault.borrow_mut() = Some(Box::new(fault));
     }

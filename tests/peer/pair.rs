@@ -18,17 +18,17 @@ use crate::support::{Client, Form, Reply, Server, python};
 const SECRET: &str = "of the tests";
 const UUID_LEN: usize = 36;
 
-/// Both servers. What they know by different ids goes by the path that this service gave it.
+/// Both servers. They have different ids for an upload, so the tests use the path at this service for both.
 pub struct Pair {
     ours: Client,
     peer: Client,
-    /// The peer's path of each of our paths.
+    /// The peer's path for each path at this service.
     paths: Mutex<HashMap<String, String>>,
     _server: Server,
     _peer: Peer,
 }
 
-/// A chunk that is put, with whatever is wrong with it.
+/// A request that puts a chunk, with or without faults.
 #[derive(Clone)]
 pub struct Put<'a> {
     pub path: String,
@@ -39,7 +39,7 @@ pub struct Put<'a> {
 }
 
 impl<'a> Put<'a> {
-    /// The bytes `from..to` of the file, as they should be put.
+    /// A request without faults that puts the bytes `from..to` of the file.
     pub fn chunk(path: &str, file: &'a [u8], from: usize, to: usize) -> Self {
         Self {
             path: path.to_owned(),
@@ -51,7 +51,7 @@ impl<'a> Put<'a> {
     }
 }
 
-/// Which rows of the table have been seen.
+/// The rows of the table that have been seen.
 #[derive(Default)]
 pub struct Seen {
     rows: BTreeSet<usize>,
@@ -59,12 +59,12 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// For a sequence by this seed.
+    /// For a sequence of requests with this seed.
     pub fn of(seed: u64) -> Self {
         Self { context: format!("seed {seed}: "), ..Self::default() }
     }
 
-    /// Fails where a row of the table was never seen.
+    /// Fails if a row of the table was never seen.
     pub fn check_all_rows(&self) {
         for (number, row) in rows().iter().enumerate() {
             assert!(self.rows.contains(&number), "never seen: {row:?}");
@@ -73,7 +73,7 @@ impl Seen {
 }
 
 impl Pair {
-    /// Both, with this expiration in seconds and limit.
+    /// Starts both servers with this expiration in seconds and this limit in bytes.
     pub fn start(expiration: u32, max_bytes: Option<usize>) -> Self {
         let (seconds, limit) = (format!("{expiration}s"), max_bytes.map(|limit| limit.to_string()).unwrap_or_default());
         let server = Server::with(&[
@@ -101,13 +101,13 @@ impl Pair {
         path(&ours)
     }
 
-    /// Where our upload stands.
+    /// The offset of the upload at this service.
     pub fn offset(&self, path: &str) -> Option<usize> {
         let reply = self.ours.get_with(path, &[("Authorization", &ours_auth(1))]);
         reply.json()["offset"].as_u64()?.try_into().ok()
     }
 
-    /// Puts a chunk, and says whether the answers are the same; fails where they differ by no row.
+    /// Puts a chunk, and says whether the responses are the same. Fails if they differ and no row says so.
     pub fn put(&self, seen: &mut Seen, put: &Put<'_>) -> bool {
         let (ours, peer) = self.put_both(put);
         let what = format!("PUT {} {:?} {:?} bytes as {:?}", put.path, put.range, put.file.map(<[u8]>::len), put.user);
@@ -157,7 +157,7 @@ impl Pair {
         compare(seen, &what, &ours, &peer)
     }
 
-    /// Lists with a token that neither believes.
+    /// Sends a `GET` with a token that neither server accepts.
     pub fn with_bad_token(&self, seen: &mut Seen, path: &str) -> bool {
         let ours = self.ours.get_with(path, &[("Authorization", "Bearer x")]);
         let peer = self.peer.get_with(path, &[("Authorization", "Token x")]);
@@ -189,7 +189,7 @@ fn ours_auth(user: usize) -> String {
     format!("Bearer {token}")
 }
 
-/// Says whether the answers are the same; fails where they differ by no row of the table.
+/// Says whether the responses are the same. Fails if they differ and no row of the table says so.
 fn compare(seen: &mut Seen, what: &str, ours: &Reply, peer: &Reply) -> bool {
     let (our_answer, peer_answer) = (normal(ours), normal(peer));
     if our_answer == peer_answer {
@@ -211,12 +211,12 @@ fn has_code(reply: &Reply) -> bool {
     serde_json::from_slice::<Value>(&reply.body).is_ok_and(|body| body.get("code").is_some())
 }
 
-/// The row that is about every fault, and not about one of them.
+/// The row that is about every fault, and not about a particular one.
 fn row_of_codes() -> usize {
     rows().iter().position(|row| row.peer == "(a fault)").expect("a row about codes")
 }
 
-/// All of an answer that is to be the same.
+/// The parts of a response that must be the same.
 fn normal(reply: &Reply) -> Value {
     let allow = match reply.status.as_u16() {
         405 => reply.header("allow").split(", ").filter(|method| !["DELETE", "OPTIONS"].contains(method)).collect(),
@@ -245,17 +245,17 @@ fn normal_value(value: Value) -> Value {
 fn normal_field(name: &str, value: Value) -> Value {
     match (name, value) {
         ("id", Value::String(id)) => id.len().into(),
-        // What follows the host, the id left out.
+        // The path without the id.
         ("url" | "file", Value::String(url)) => {
             let path = url.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
             let at = path.find(|_: char| true).and(path.rfind('/')).map_or(0, |slash| slash + 1);
             format!("{}{}", &path[..at], &path[(at + UUID_LEN).min(path.len())..]).into()
         }
-        // Where its seconds are whole, a time has no fraction: one in a million of either's.
+        // A time in whole seconds has no fraction. This happens once in a million times.
         ("created_at" | "completed_at", Value::String(time)) => {
             without_numbers(&time, "0").replace("0.0Z", "0Z").into()
         }
-        // A number there, a name here.
+        // The user is a number at the peer, and a name at this service.
         ("user", Value::Number(user)) => user.to_string().into(),
         ("detail", Value::String(detail)) => match detail.split_once(" parse error - ") {
             Some((kind, _)) => format!("{kind} parse error").into(),
@@ -265,7 +265,7 @@ fn normal_field(name: &str, value: Value) -> Value {
     }
 }
 
-/// An answer in the words of the table.
+/// A response in the words of the table.
 fn gist(reply: &Reply) -> String {
     let status = reply.status.as_u16();
     let Ok(body) = serde_json::from_slice::<Value>(&reply.body) else {
@@ -313,7 +313,7 @@ fn rows() -> &'static [Row] {
     })
 }
 
-/// Whether an answer is what a cell says; `…` is any text.
+/// Whether a response is what a cell says; `…` stands for any text.
 fn fits(cell: &str, gist: &str) -> bool {
     match cell.split_once('…') {
         None => cell == gist,
@@ -348,7 +348,7 @@ impl Peer {
         let mut lines = BufReader::new(process.stderr.take().unwrap()).lines().map_while(Result::ok);
         let address =
             lines.find_map(|line| Some(line.split_once("Listening at: http://")?.1.split(' ').next()?.to_owned()));
-        // It must not wait for a reader.
+        // gunicorn must not wait for a reader of its output.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, address: address.expect("gunicorn says where it listens"), _folder: folder }
     }

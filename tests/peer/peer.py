@@ -59,7 +59,7 @@ call_command("migrate", run_syncdb=True, verbosity=0)
 for number in (1, 2):
     user, _ = User.objects.get_or_create(id=number, username=f"user{number}")
     Token.objects.get_or_create(user=user, key=f"token{number}")
-# Each worker is to open its own.
+# Each worker must open its own connections.
 connections.close_all()
 
 application = get_wsgi_application()

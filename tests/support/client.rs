@@ -1,4 +1,4 @@
-//! An HTTP client that says what a test wants to see.
+//! An HTTP client with the requests and the checks that tests need.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use ureq::Agent;
 
 use super::data;
 
-/// Long enough for the slowest machine; what takes longer hangs.
+/// Long enough for the slowest machine. A request that takes longer hangs.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A client of one server.
@@ -20,7 +20,7 @@ pub struct Client {
     address: String,
 }
 
-/// A server's answer.
+/// A server's response.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
@@ -34,7 +34,7 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
-    /// A header's text, empty where there is none.
+    /// A header's text; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
     }
@@ -51,7 +51,8 @@ impl Reply {
         self
     }
 
-    /// Fails unless the status and the JSON body are these. A fault's code may be left out: tests/errors.rs has them all.
+    /// Fails unless the status and the JSON body are these. The body may leave out the code of a fault, because
+    /// `each_fault_has_a_code` in tests/errors.rs checks the codes.
     #[track_caller]
     pub fn expect_json(self, status: u16, body: Value) {
         let reply = self.expect(status);
@@ -63,7 +64,7 @@ impl Reply {
         assert_eq!(json, body);
     }
 
-    /// The code of a fault, which is the last of its fields.
+    /// The code of a fault. It must be the last field.
     #[track_caller]
     pub fn code(&self) -> String {
         let (name, code) =
@@ -73,7 +74,7 @@ impl Reply {
     }
 }
 
-/// A multipart form in the making.
+/// A multipart form that a test builds.
 #[derive(Default)]
 pub struct Form {
     body: Vec<u8>,
@@ -105,7 +106,7 @@ impl Form {
         self
     }
 
-    /// The header that goes with it.
+    /// The `Content-Type` header of a form.
     pub fn content_type() -> String {
         format!("multipart/form-data; boundary={BOUNDARY}")
     }
@@ -127,7 +128,7 @@ impl Client {
         Self { agent: config.into(), address: address.to_owned() }
     }
 
-    /// The absolute URL of a path; a URL stays what it is.
+    /// The absolute URL of a path. An absolute URL stays unchanged.
     pub fn url(&self, path: &str) -> String {
         if path.starts_with("http") { path.to_owned() } else { format!("http://{}{path}", self.address) }
     }
@@ -137,7 +138,7 @@ impl Client {
         self.try_send(method, path, headers, body).expect("an answer")
     }
 
-    /// Sends a request to a server that may be gone: the whole answer, or none.
+    /// Sends a request to a server that may be gone. Returns the whole response or an error.
     pub fn try_send(
         &self,
         method: Method,
@@ -205,7 +206,7 @@ impl Client {
         self.send_form(Method::POST, "/uploads/", &[], form)
     }
 
-    /// Sends these bytes on a connection of their own, which stays open.
+    /// Sends these bytes on a new connection, which stays open.
     pub fn send_raw(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
         stream.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
@@ -213,7 +214,7 @@ impl Client {
         stream
     }
 
-    /// Sends these bytes as a whole request, and reads the answer until the server closes.
+    /// Sends these bytes as a whole request, and reads the response until the server closes the connection.
     pub fn exchange_raw(&self, bytes: &[u8]) -> String {
         let mut answer = Vec::new();
         self.send_raw(bytes).read_to_end(&mut answer).expect("an answer");

@@ -1,9 +1,9 @@
-//! What the black-box tests share: a server of one's own, and a client.
+//! Code that the black-box tests share: a server for each test, and a client.
 //!
-//! Each test has its own server, port and data folder. The server is this repository's host, or Spin where
-//! `UPLOAD_TEST_RUNTIME=spin` says so.
+//! Each test has its own server, port and data folder. The server is this repository's host. With
+//! `UPLOAD_TEST_RUNTIME=spin`, it is Spin.
 
-// Each test file is a program of its own and uses only some of this.
+// Each test file is a separate program and uses only a part of this.
 #![allow(dead_code, unused_imports)]
 
 pub mod client;

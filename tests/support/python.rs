@@ -7,7 +7,8 @@ use std::sync::Mutex;
 
 use super::server::{root, run};
 
-/// The programs of the virtual environment of `tests/NAME/requirements.txt`, which is made where it is missing.
+/// The folder of the programs in the virtual environment for `tests/NAME/requirements.txt`. If the environment is
+/// missing or has other requirements, it is made first.
 pub fn environment(name: &str) -> PathBuf {
     static KNOWN: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
     let mut known = KNOWN.lock().expect("no test has failed in here");

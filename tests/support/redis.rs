@@ -1,4 +1,4 @@
-//! A Redis server of a test's own.
+//! A Redis server for one test.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A Redis server takes milliseconds to start.
+/// A Redis server starts in milliseconds, so this is long enough.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running Redis server that writes each change to the disk. Dropping it kills it.
+/// A running Redis server that writes each change to the disk. Dropping it kills the server.
 pub struct RedisServer {
     process: Child,
     port: u16,
@@ -17,7 +17,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// A server on a free port; `None` where there is no redis-server.
+    /// A server on a free port; `None` if there is no redis-server.
     pub fn start() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
@@ -29,13 +29,13 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Kills the server where it stands.
+    /// Kills the server (SIGKILL).
     pub fn kill(&mut self) {
         self.process.kill().expect("the server is there");
         self.process.wait().expect("the server ends");
     }
 
-    /// Starts a server that was killed anew, on the same port and data.
+    /// Starts a killed server again, on the same port and data.
     pub fn restart(&mut self) {
         self.process = spawn(self.port, &self.folder).expect("redis-server is there");
     }

@@ -1,4 +1,4 @@
-//! A server of one's own.
+//! A server for one test.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -12,13 +12,13 @@ use tempfile::TempDir;
 
 use super::Client;
 
-/// Compiling the component for the first time takes the longest.
+/// The first start takes the longest time, because it compiles the component.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is waited for takes milliseconds.
+/// The changes that tests wait for take milliseconds, so this is long enough.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Spin's key-value stores, in the state folder.
+/// The file of Spin's key-value stores in the state folder.
 const DATABASE: &str = "sqlite_key_value.db";
 
 /// The repository's root, where spin.toml is.
@@ -36,13 +36,13 @@ pub fn manifest() -> String {
     std::env::var("UPLOAD_TEST_MANIFEST").unwrap_or_else(|_| "spin.toml".to_owned())
 }
 
-/// The host's program; builds it and the component, once.
+/// The path of the host's program. The first call builds the program and the component.
 pub fn host() -> &'static Path {
     static HOST: OnceLock<PathBuf> = OnceLock::new();
     HOST.get_or_init(|| {
-        // What `cargo run --release` builds, so that nothing is built twice.
+        // This builds the same files as `cargo run --release`, so that nothing is built twice.
         let mut build = Command::new(env!("CARGO"));
-        // A crate of the host's is built anew whenever these differ, and they are this test's.
+        // One of the host's crates is built again when these variables differ. Here they have this test's values.
         for (name, _) in std::env::vars() {
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 build.env_remove(name);
@@ -56,15 +56,15 @@ pub fn host() -> &'static Path {
     })
 }
 
-/// Runs a program in the repository's root; fails where it does.
+/// Runs a program in the repository's root, and fails if the program fails.
 pub fn run(command: &mut Command) {
     let status = command.current_dir(root()).status().expect("the command starts");
     assert!(status.success(), "{command:?} failed: {status}");
 }
 
-/// A running server with a data folder of its own. Dropping it kills it.
+/// A running server with its own data folder. Dropping it kills the server.
 pub struct Server {
-    /// What the server is started with, but for the address.
+    /// The arguments that the server is started with, except for the address.
     arguments: Vec<String>,
     process: Child,
     address: String,
@@ -82,18 +82,18 @@ impl Server {
         Self::from(tempfile::tempdir().expect("a folder"), &manifest(), variables, &[])
     }
 
-    /// A server of another application of this repository, such as `examples/own-view`, which is built first.
+    /// A server of another application of this repository, such as `examples/own-view`. The application is built first.
     pub fn of_example(folder: &str) -> Self {
         Self::of(&format!("{folder}/spin.toml"), None)
     }
 
-    /// A server of the application of this manifest, which is built first, with this runtime configuration.
+    /// A server of the application of this manifest, with this runtime configuration. The application is built first.
     pub fn of(manifest: &str, config: Option<&str>) -> Self {
         run(Command::new(host()).args(["--build-only", "--from", manifest]));
         Self::configured(manifest, config, &[])
     }
 
-    /// A server whose key-value stores are where this runtime configuration says.
+    /// A server with these variables. This runtime configuration says where its key-value stores are.
     pub fn with_runtime_config(config: &str, variables: &[(&str, &str)]) -> Self {
         Self::configured(&manifest(), Some(config), variables)
     }
@@ -106,7 +106,7 @@ impl Server {
         Self::from(state, manifest, variables, &arguments)
     }
 
-    /// A server with these variables whose component may also open the key-value stores with these labels.
+    /// A server with these variables. Its component may also open the key-value stores with these labels.
     pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
         let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let list = labels.iter().map(|label| format!("\"{label}\", ")).collect::<String>();
@@ -117,7 +117,7 @@ impl Server {
             .replace("source = \"target/", &source);
         let path = folder.path().join("spin.toml");
         std::fs::write(&path, manifest).expect("a manifest");
-        // All in one file, which tests look into.
+        // All stores are in one file, which tests can read.
         let database = state.path().join(DATABASE);
         let entry = |label| format!("[key_value_store.{label}]\ntype = \"spin\"\npath = {database:?}\n");
         let stores = labels.iter().map(entry);
@@ -138,7 +138,7 @@ impl Server {
         Self { arguments, process, address, state }
     }
 
-    /// A server with the default settings, whose process may not write files longer than so many bytes.
+    /// A server with the default settings. Its process may not write files longer than `bytes`.
     pub fn with_file_limit(bytes: u64) -> Self {
         let server = Self::start();
         let rlimit = format!("--fsize={bytes}:{bytes}");
@@ -146,29 +146,29 @@ impl Server {
         server
     }
 
-    /// Kills the server where it stands (SIGKILL), and starts it anew on the same port and data.
+    /// Kills the server (SIGKILL), and starts it again on the same port and data.
     pub fn crash_and_restart(&mut self) {
         self.kill();
         self.restart();
     }
 
-    /// Starts a server that was killed anew, on the same port and data.
+    /// Starts a killed server again, on the same port and data.
     pub fn restart(&mut self) {
         (self.process, self.address) = spawn(&self.arguments, &self.address);
     }
 
-    /// Kills the server where it stands (SIGKILL).
+    /// Kills the server (SIGKILL).
     pub fn kill(&mut self) {
         self.signal("KILL");
         self.process.wait().expect("the server ends");
     }
 
-    /// Sends a signal by name, such as `TERM`, to the server's process group: Spin serves in a child of its own.
+    /// Sends a signal by name, such as `TERM`, to the server's process group, because Spin serves in a child process.
     pub fn signal(&self, name: &str) {
         run(Command::new("kill").args([&format!("-{name}"), "--", &format!("-{}", self.process.id())]));
     }
 
-    /// Waits until the server has ended by itself.
+    /// Waits until the server ends by itself.
     pub fn wait(&mut self) -> ExitStatus {
         self.process.wait().expect("the server ends")
     }
@@ -178,8 +178,8 @@ impl Server {
         self.process.id()
     }
 
-    /// The most memory that the process has had; `None` where that can't be told: without a /proc, and of Spin, which
-    /// serves in a child of its own.
+    /// The peak memory of the process; `None` if it is unknown. That is so without a /proc, and on Spin, which serves
+    /// in a child process.
     pub fn peak_memory_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process_id())).ok()?;
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).filter(|_| !on_spin())?;
@@ -191,7 +191,7 @@ impl Server {
         self.state.path()
     }
 
-    /// Host and port.
+    /// The host and the port.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -201,7 +201,7 @@ impl Server {
         Client::new(&self.address)
     }
 
-    /// Makes the upload with this URL begin so many hours earlier than it did.
+    /// Moves the creation time of the upload with this URL back by this number of hours.
     pub fn age(&mut self, url: &str, hours: i64) {
         let key = format!("upload/{}", url.rsplit('/').next().expect("an id"));
         let database = self.database();
@@ -231,7 +231,7 @@ impl Server {
         let database = self.database();
         let query = "SELECT key, length(value) FROM spin_key_value WHERE store = ?1 ORDER BY key";
         let mut statement = match database.prepare(query) {
-            // Spin makes the table when a component first opens a store.
+            // Spin creates the table when a component first opens a store.
             Err(error) if error.to_string().contains("no such table") => return Vec::new(),
             prepared => prepared.expect("Spin's table"),
         };
@@ -241,7 +241,7 @@ impl Server {
 }
 
 impl Server {
-    /// Waits for keys and lengths that are bound to come; fails where they don't.
+    /// Waits until the stored keys and lengths are as expected, and fails if they never are.
     #[track_caller]
     pub fn wait_until_stored(&self, is_so: impl Fn(&Vec<(String, i64)>) -> bool) {
         let deadline = Instant::now() + WAIT_TIMEOUT;
@@ -254,15 +254,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Unless it has ended by itself, and its number may be another process's.
+        // A server that has ended by itself is not killed, because another process may have its number.
         if matches!(self.process.try_wait(), Ok(None)) {
             self.kill();
         }
     }
 }
 
-/// Starts a server for which permissions count even where root runs the tests, and whose writes fail at a limit on the
-/// length of files, rather than end it.
+/// Starts a server. File permissions apply to it even if root runs the tests. A write beyond the limit on the length of
+/// files fails, and does not end the server.
 const START: &str = r#"
 trap '' XFSZ
 [ "$(id -u)" != 0 ] || exec setpriv --bounding-set=-dac_override "$0" "$@"

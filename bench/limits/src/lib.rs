@@ -1,6 +1,7 @@
-//! What any upload service on Spin has to do at least: `PUT /drop` reads the body and drops it, `PUT /store` puts it into
-//! the key-value store, in values of the size that this project writes and as many at once. Both answer with the number
-//! of bytes.
+//! The least that any upload service on Spin has to do.
+//!
+//! `PUT /drop` reads the body and drops it. `PUT /store` writes the body to the key-value store, in values of the size
+//! that this project writes, and with as many writes at once. Both respond with the number of bytes.
 
 use std::rc::Rc;
 use std::task::Poll;
@@ -14,7 +15,7 @@ use spin_sdk::http_service;
 use spin_sdk::key_value::Store;
 use uuid::Uuid;
 
-// This project's own: a limit that writes less at a time would be none.
+// These are this project's own sizes. A component that writes less at a time would not show the limit.
 const SEGMENT_SIZE: usize = 1_000_000;
 const WRITES_IN_FLIGHT: usize = 8;
 
@@ -59,7 +60,7 @@ async fn store(request: Request) -> Result<usize, String> {
                 }
                 let value = std::mem::replace(&mut segment, BytesMut::with_capacity(SEGMENT_SIZE));
                 let mut write = Box::pin(write(length - piece.len(), value.freeze()));
-                // A future does nothing before it is polled.
+                // A future does nothing before it is polled, so this poll starts the write.
                 match futures::poll!(&mut write) {
                     Poll::Ready(written) => written?,
                     Poll::Pending => writes.push(write),

@@ -1,4 +1,4 @@
-//! A completion hook: refuses programs, and has others answered with a few fields of its own.
+//! A completion hook. It refuses programs, and gives all other files a response with its own fields.
 
 use serde_json::{Value, json};
 use spin_sdk::http::body::IncomingBodyExt;

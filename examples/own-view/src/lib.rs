@@ -1,7 +1,8 @@
-//! A view of one's own: an upload service for images.
+//! A view of your own: an upload service for images.
 //!
-//! It takes the image in the part `image`, gives users larger limits than strangers, refuses names that are no image's,
-//! looks at the first bytes of the file before an upload is complete, and answers with fields of its own.
+//! The form's file part is `image`. Users have a larger limit than clients without a user. A name without an image's
+//! extension is refused. The view checks the first bytes of the file before an upload is complete, and its responses
+//! have their own fields.
 
 use bytes::Bytes;
 use futures::TryStreamExt;

@@ -1,4 +1,4 @@
-//! Spin's key-value and variables interfaces, as components import them: one file for each kind of components.
+//! Spin's key-value and variables interfaces, as components import them. Each kind of component has its own file.
 
 mod wasip2;
 mod wasip3;

@@ -85,7 +85,7 @@ impl kv::HostStore for GuestState {
     }
 }
 
-/// What the store says, its fault in words.
+/// Turns an error of the store into the interface's error `other`, with the text of the error.
 fn or_other<T>(result: anyhow::Result<T>) -> KvResult<T> {
     result.map_err(|error| kv::Error::Other(format!("{error:#}")))
 }

@@ -58,7 +58,7 @@ pub(super) fn add_to_linker(linker: &mut wasmtime::component::Linker<GuestState>
 }
 
 type Guest = Accessor<GuestState, Interfaces>;
-/// Keys of a listing that wait for the guest.
+/// How many listed keys may wait for the guest.
 const LISTED_KEYS_AHEAD: usize = 256;
 
 type KvResult<T> = Result<T, kv::Error>;
@@ -127,12 +127,12 @@ impl variables::HostWithStore<GuestState> for Interfaces {
     }
 }
 
-/// What the store says, its fault in words.
+/// Turns an error of the store into the interface's error `other`, with the text of the error.
 fn or_other<T>(result: anyhow::Result<T>) -> KvResult<T> {
     result.map_err(|error| kv::Error::Other(format!("{error:#}")))
 }
 
-/// Lists all keys of the store, page by page, until the guest stops listening.
+/// Lists all keys of the store, page by page, until the guest stops reading.
 async fn list_keys(store: Store, listed: mpsc::Sender<String>) -> anyhow::Result<()> {
     let mut pages = store.keys();
     while let Some(page) = pages.try_next().await? {

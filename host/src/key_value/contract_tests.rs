@@ -1,4 +1,4 @@
-//! The host's stores, held to the contract that the service relies on.
+//! Checks that the host's stores keep the contract that the service relies on.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::{Database, Late, Redis, Store};
 
-/// A store of the host's behind the service's port.
+/// One of the host's stores, behind the store trait of the service.
 #[derive(Clone)]
 struct Adapter(Store);
 
@@ -56,7 +56,7 @@ fn a_store_further_away_keeps_the_contract() {
     check(Store::new(Late { store, latency: Duration::from_millis(1) }));
 }
 
-/// A Redis server of one's own, which ends with this.
+/// A Redis server for one test. Dropping this ends the server.
 struct RedisServer(Child);
 
 impl Drop for RedisServer {

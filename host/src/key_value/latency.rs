@@ -1,4 +1,4 @@
-//! A store that answers later, as a store far away does.
+//! A store with a delay, as a store far away has it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{KeyValue, Store};
 
-/// A store whose every operation takes so much longer.
+/// A store that delays each operation by `latency`.
 pub struct Late {
     pub store: Store,
     pub latency: Duration,

@@ -1,4 +1,4 @@
-//! Spin's key-value stores: the trait that they stand behind, and the stores of an application by label.
+//! Spin's key-value stores: the trait that they implement, and the stores of an application by label.
 
 mod latency;
 mod redis;
@@ -21,25 +21,25 @@ use futures::stream::BoxStream;
 
 /// A key-value store as Spin's interfaces have it.
 ///
-/// A value is on the disk before its `set` is acknowledged, as far as the store's own settings say so.
+/// A value is on the disk before its `set` is acknowledged, if the store's own settings ensure this.
 pub trait KeyValue: Send + Sync {
     /// The value under a key.
     fn get(&self, key: String) -> BoxFuture<'_, Result<Option<Vec<u8>>>>;
 
-    /// Puts a value under a key, in place of what was there.
+    /// Puts a value under a key, and replaces an earlier value.
     fn set(&self, key: String, value: Vec<u8>) -> BoxFuture<'_, Result<()>>;
 
-    /// Removes a key; that it isn't there is no error.
+    /// Removes a key. It is no error if the key does not exist.
     fn delete(&self, key: String) -> BoxFuture<'_, Result<()>>;
 
     /// Whether there is a value under a key.
     fn exists(&self, key: String) -> BoxFuture<'_, Result<bool>>;
 
-    /// All keys, each once, in pages. A listing never keeps other operations waiting until it ends.
+    /// All keys, each once, in pages. Other operations do not wait for the end of a listing.
     fn keys(&self) -> BoxStream<'static, Result<Vec<String>>>;
 }
 
-/// A handle of a store.
+/// A handle to a store.
 #[derive(Clone)]
 pub struct Store(Arc<dyn KeyValue>);
 
@@ -62,7 +62,7 @@ impl Deref for Store {
 pub struct Stores(BTreeMap<String, Store>);
 
 impl Stores {
-    /// Adds the store with this label, in place of one that was there.
+    /// Adds the store with this label, and replaces an earlier one.
     pub fn insert(&mut self, label: &str, store: Store) {
         self.0.insert(label.to_owned(), store);
     }
@@ -72,10 +72,10 @@ impl Stores {
         self.0.get(label)
     }
 
-    /// Those stores that a component may open.
+    /// The stores that a component may open.
     ///
     /// # Errors
-    /// Where there is none with a label of the component's, as Spin has it.
+    /// If there is no store for one of the component's labels. Spin has the same error.
     pub fn allowed(&self, component_id: &str, labels: &[String]) -> Result<Self> {
         for label in labels {
             ensure!(

@@ -1,7 +1,7 @@
-//! Spin's Redis store: a value under its key as it is, whatever the store's label.
+//! Spin's Redis store. The key in Redis is the key as it is, and does not depend on the store's label.
 //!
-//! Listing differs from Spin's. Spin sends `KEYS`, which holds the server up until all keys are listed. This host sends
-//! `SCAN`, page by page.
+//! The listing differs from Spin's. Spin sends `KEYS`, which blocks the server until all keys are listed. This host
+//! sends `SCAN`, page by page.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use tokio::sync::OnceCell;
 
 use super::KeyValue;
 
-/// How long a connection, or an answer, may take. A server that is gone is an error then, and not a wait without end.
+/// How long a connection or a response may take. So a missing server is an error, and no request waits for ever.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Keys that a listing asks for at a time.
+/// How many keys a listing asks for at a time.
 const KEYS_A_PAGE: usize = 1000;
 
 /// A Redis server's database.
 #[derive(Clone)]
 pub struct Redis {
     client: Client,
-    /// Connected by the first operation. The manager connects again where the connection was lost.
+    /// The first operation connects. The manager reconnects when the connection is lost.
     connection: std::sync::Arc<OnceCell<ConnectionManager>>,
 }
 
@@ -32,7 +32,7 @@ impl Redis {
     /// The database at this URL, such as `redis://127.0.0.1:6379/0`.
     ///
     /// # Errors
-    /// Where the URL can't be read.
+    /// If the URL can't be read.
     pub fn new(url: &str) -> Result<Self> {
         let client = Client::open(url).with_context(|| format!("cannot read the Redis URL {url:?}"))?;
         Ok(Self { client, connection: std::sync::Arc::default() })
@@ -74,7 +74,7 @@ impl KeyValue for Redis {
     }
 
     fn keys(&self) -> BoxStream<'static, Result<Vec<String>>> {
-        // A scan may return a key twice.
+        // A scan may return a key twice, so the listing remembers the keys that it has seen.
         let start = Some((self.clone(), 0, HashSet::new()));
         let pages = stream::try_unfold(start, |state| async move {
             let Some((store, cursor, mut seen)) = state else { return Ok(None) };

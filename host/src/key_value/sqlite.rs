@@ -1,8 +1,8 @@
 //! Spin's own key-value stores: the table `spin_key_value` of a SQLite file, whose column `store` is the label.
 //!
-//! One thread owns the one connection, so that no guest task ever waits inside SQLite. A value is on the disk before its
-//! `set` is acknowledged, as with Spin. On Spin, each `set` is a transaction of its own. Here, the ones that wait at the
-//! same time share a transaction.
+//! One thread owns the only connection, so that no guest task ever waits inside SQLite. A value is on the disk before
+//! its `set` is acknowledged, as with Spin. On Spin, each `set` is a separate transaction. Here, all changes that wait
+//! at the same time share a transaction.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,14 +17,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::{KeyValue, Store};
 use crate::page_cache::Growing;
 
-/// Requests that may wait for the thread. A later request waits until there is room.
+/// How many requests the channel to the thread holds. A further request waits until there is room.
 const WAITING_REQUESTS: usize = 64;
-/// Bytes of a page of a new file: SQLite's 4096 make 245 pages of a value of a million bytes, each written by itself.
+/// The page size of a new file, in bytes. With SQLite's default of 4096, a value of a million bytes has 245 pages, and
+/// SQLite writes each page by itself.
 const PAGE_SIZE: u32 = 32_768;
-/// Keys that a listing reads at a time.
+/// How many keys a listing reads at a time.
 const KEYS_A_PAGE: u32 = 1000;
 
-/// What became of a request. A fault may be that of all requests of a transaction.
+/// The result of a request. All requests of a transaction may share one error.
 type Outcome<T> = Result<T, Arc<rusqlite::Error>>;
 type Reply<T> = oneshot::Sender<Outcome<T>>;
 
@@ -36,14 +37,14 @@ enum Request {
     KeysAfter { store: Arc<str>, key: String, reply: Reply<Vec<String>> },
 }
 
-/// A database, shared by all stores in it: a store is a value of the table's column `store`.
+/// A database, shared by all stores in it. The table's column `store` has the label of a store.
 #[derive(Clone)]
 pub struct Database {
     requests: mpsc::Sender<Request>,
 }
 
 impl Database {
-    /// Opens the database at `path`, creating it and its folder if need be.
+    /// Opens the database at `path`. It creates the file and its folder if they are missing.
     pub fn open(path: &Path) -> Result<Self> {
         let context = || format!("cannot open {}", path.display());
         if let Some(folder) = path.parent() {
@@ -54,7 +55,7 @@ impl Database {
         Self::start(connection, Some(file))
     }
 
-    /// A database that lasts as long as the process.
+    /// A database in memory. Its content is lost when the process ends.
     pub fn in_memory() -> Result<Self> {
         Self::start(open_connection(Path::new(":memory:")).context("cannot open a database in memory")?, None)
     }
@@ -105,7 +106,7 @@ impl KeyValue for SqliteStore {
         Box::pin(self.database.ask(|reply| Request::Exists { store: self.label.clone(), key, reply }))
     }
 
-    /// A listing goes page by page so that it never keeps the connection from the other requests.
+    /// A listing reads page by page, so that other requests can use the connection between two pages.
     fn keys(&self) -> BoxStream<'static, Result<Vec<String>>> {
         let start = (self.clone(), String::new());
         let pages = stream::try_unfold(start, |(store, last)| async move {
@@ -117,15 +118,17 @@ impl KeyValue for SqliteStore {
     }
 }
 
-/// Opens the file as Spin does, with SQLite's defaults, a rollback journal and `synchronous=FULL`, but for what follows.
-/// (A write-ahead log waits for the disk less often, but writes each value twice; it took longer for values of a million
-/// bytes.)
+/// Opens the file as Spin does, with SQLite's defaults: a rollback journal and `synchronous=FULL`. The settings below
+/// are the exceptions.
+///
+/// A write-ahead log waits for the disk less often, but writes each value twice. It took longer for values of a million
+/// bytes.
 fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     // This is for a new file. It changes nothing in a file that has a table.
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    // The journal is overwritten rather than removed. So the change of the folder need not wait for the disk, and a commit
-    // is on the disk for good. The removal of a file is not on the disk at once.
+    // The journal is overwritten and not removed. The removal of a file changes its folder, and that change is not on
+    // the disk at once. Without the removal, a commit does not wait for this change, and is on the disk for good.
     connection.pragma_update(None, "journal_mode", "PERSIST")?;
     // A transaction writes everything at its end. Writing some of it earlier would wait for the disk twice.
     connection.pragma_update(None, "cache_spill", false)?;
@@ -138,12 +141,12 @@ fn open_connection(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Serves requests until nobody can send any. It serves the ones that wait at the same time together: first the reads, then
-/// the writes.
+/// Serves requests until all senders are gone. It serves all requests that wait at the same time together: first the
+/// reads, then the writes.
 fn serve(connection: &Connection, mut file: Option<Growing>, mut requests: mpsc::Receiver<Request>) {
     let mut waiting = Vec::new();
     while requests.blocking_recv_many(&mut waiting, WAITING_REQUESTS) > 0 {
-        // One transaction for all that is read, so that the file is locked once. It ends before anything is written.
+        // All reads share one transaction, so that the file is locked once. It ends before the writes begin.
         let together = connection.unchecked_transaction();
         let writes: Vec<_> = waiting.drain(..).filter_map(|request| read(connection, request)).collect();
         drop(together);
@@ -165,9 +168,9 @@ struct Write {
     reply: Reply<()>,
 }
 
-/// Serves a request that reads; another is handed back. Requests that overlap have no order.
+/// Serves a request that reads, and returns a request that writes. Requests that overlap have no order.
 fn read(connection: &Connection, request: Request) -> Option<Write> {
-    // A reply that nobody waits for any more is dropped: the guest that asked is gone.
+    // The guest that sent the request may be gone. Its reply is then dropped.
     match request {
         Request::Get { store, key, reply } => drop(reply.send(get(connection, &store, &key).map_err(Arc::new))),
         Request::Exists { store, key, reply } => drop(reply.send(exists(connection, &store, &key).map_err(Arc::new))),
@@ -180,9 +183,11 @@ fn read(connection: &Connection, request: Request) -> Option<Write> {
     None
 }
 
-/// Makes the changes, and acknowledges them when they are on the disk. One transaction makes all of them, so that they wait
-/// for the disk once. If that fails, each change is made by itself, because one of them alone may be at fault. A lock is the
-/// fault of none of them, and has been waited for.
+/// Makes the changes, and acknowledges them when they are on the disk.
+///
+/// One transaction makes all changes, so that they wait for the disk once. If the transaction fails, each change is
+/// made by itself, because one change alone may have caused the error. A lock on the database is different: no change
+/// has caused it, and SQLite has already waited for it. So all changes fail with that error.
 fn write(connection: &Connection, writes: Vec<Write>) {
     let together = if writes.len() > 1 { Some(write_together(connection, &writes)) } else { None };
     let of_all = match together {
@@ -258,7 +263,7 @@ mod tests {
         connection
     }
 
-    /// Writes these keys together; what became of each.
+    /// Writes these keys together, and returns the result of each write.
     fn write_all(connection: &Connection, keys: &[&str]) -> Vec<Result<(), String>> {
         let (writes, replies): (Vec<_>, Vec<_>) = keys
             .iter()

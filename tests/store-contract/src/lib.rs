@@ -1,13 +1,13 @@
-//! A component that holds its host's key-value store `default` to the contract. Any request is answered with `kept`, or
-//! with the clause that the store does not keep.
+//! A component that checks whether its host's key-value store `default` keeps the contract. The response to any request
+//! is `kept`, or the clause that the store does not keep.
 
-// The SDK's macro exports the function by code that is unsafe.
+// The SDK's macro generates unsafe code that exports the function.
 #![cfg_attr(feature = "wasip2", allow(unsafe_code))]
 
 use spin_chunked_upload::spin::SpinStore;
 use spin_chunked_upload::store::contract;
 
-// The SDK's macros name it `spin_sdk`, which is the other one's name in Cargo.toml.
+// The SDK's macros need the name `spin_sdk`. In Cargo.toml, the other SDK has that name.
 #[cfg(feature = "wasip2")]
 extern crate spin_sdk_5 as spin_sdk;
 

@@ -1,4 +1,4 @@
-//! A view with a fault: it traps on a file of a certain name.
+//! A view with a fault: it traps on a file with the name `trap`.
 
 use http::Response;
 use spin_chunked_upload::spin::{Body, serve};
