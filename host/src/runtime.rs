@@ -34,7 +34,7 @@ use crate::variables::Resolver;
 const CONCURRENT_REQUESTS: usize = 16;
 const REQUESTS_IN_ALL: usize = 128;
 const IDLE_TIME: Duration = Duration::from_secs(1);
-/// How many core modules a component may have: its own and the adapters around it.
+/// How many core modules the pool expects of a component: its own and the adapters around it.
 const CORE_INSTANCES: u32 = 5;
 /// The memory that Akamai Functions gives an instance.
 const MEMORY_LIMIT: usize = 128 << 20;

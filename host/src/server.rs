@@ -21,7 +21,7 @@ use crate::runtime::{Component, Stopped};
 use crate::spin_headers;
 use crate::workers::{Worker, Workers};
 
-/// How long to wait before accepting again when the process has no file descriptors left.
+/// How long to wait after a connection could not be accepted, for example because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Listens on the address.

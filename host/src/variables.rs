@@ -40,7 +40,7 @@ impl<'a> Resolver<'a> {
     /// A component's variables.
     ///
     /// # Errors
-    /// If a variable has no value.
+    /// If a variable has no value or is not declared, or if a template can't be read.
     pub fn component_variables(&self, component: &Component) -> Result<Variables> {
         component.variables.iter().map(|(name, template)| Ok((name.clone(), self.expand(template)?))).collect()
     }

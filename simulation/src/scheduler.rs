@@ -158,7 +158,7 @@ impl Scheduler {
             world.pending = rest;
             lost
         };
-        // With this bug, writes that were acknowledged early are lost with the process.
+        // With this bug, a lost process takes all late writes with it, also those that were acknowledged early.
         if self.world.borrow().bug == Some(Bug::EarlyCommit) {
             self.late.clear();
         }

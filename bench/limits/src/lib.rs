@@ -1,7 +1,7 @@
 //! The least that any upload service on Spin has to do.
 //!
-//! `PUT /drop` reads the body and drops it. `PUT /store` writes the body to the key-value store, in values of the size
-//! that this project writes, and with as many writes at once. Both respond with the number of bytes.
+//! `/store` writes the request's body to the key-value store, in values of the size that this project writes, and with as
+//! many writes at once. Any other path, such as `/drop`, reads the body and drops it. Both respond with the number of bytes.
 
 use std::rc::Rc;
 use std::task::Poll;
