@@ -355,3 +355,30 @@ fn a_damaged_record_stops_nothing_and_loses_nothing() {
         assert!(store.all_keys().contains(&"other/key".to_owned()));
     });
 }
+
+#[test]
+fn more_keys_than_a_step_holds_at_one_place_are_left_alone_and_passed() {
+    let (records, store) = (WatchedStore::default(), WatchedStore::default());
+    block_on(async {
+        let elsewhere = begin(&store, &[1; 100]).await;
+        let with_pages = begin(&store, &[1; 100]).await;
+        for _ in 0..20_001 {
+            let tag = TestClock.tag();
+            store.set(&format!("data/{}/0-{tag}", elsewhere.id), "a".into()).await.unwrap();
+            store.set(&format!("page/{}/{tag}", with_pages.id), "a".into()).await.unwrap();
+        }
+        pass(DAY * 3);
+        let before = store.all_keys();
+        let mut from = None;
+        for _ in 0..20 {
+            let step = apart(&records, &store).sweep(step_from(from)).await.unwrap();
+            assert_eq!((step.expired, step.orphans), (0, 0));
+            from = step.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(from, None, "the sweep ends");
+        assert!(store.all_keys() == before);
+    });
+}

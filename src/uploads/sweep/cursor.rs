@@ -22,6 +22,14 @@ impl SweepCursor {
         Self { id_half: id.as_u64_pair().0, offset }
     }
 
+    /// The next place: the next offset, or the next upload behind the last one.
+    pub(super) fn skip(self) -> Self {
+        match self.offset.checked_add(1) {
+            Some(offset) => Self { offset, ..self },
+            None => Self { id_half: self.id_half.saturating_add(1), offset: 0 },
+        }
+    }
+
     /// Whether the upload was done in an earlier step.
     pub(super) fn is_behind(self, id: Uuid) -> bool {
         id.as_u64_pair().0 < self.id_half

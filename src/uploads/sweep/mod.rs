@@ -87,7 +87,11 @@ impl<S: Store> Uploads<S> {
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         let window = self.look(sweep.from).await?;
         let step = Step { sweep, until: self.now().checked_add(sweep.budget).unwrap_or(Timestamp::MAX) };
-        let swept = self.sweep_window(window, step).await?;
+        let mut swept = self.sweep_window(window, step).await?;
+        // A place with more keys than a step holds, and none to remove, is left to the next sweep.
+        if swept.orphans == 0 && swept.next == sweep.from {
+            swept.next = swept.next.map(SweepCursor::skip);
+        }
         log::info!(deleted = swept.expired, removed = swept.orphans, more = swept.next.is_some(); "swept");
         Ok(swept)
     }

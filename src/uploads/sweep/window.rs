@@ -85,13 +85,15 @@ impl Window {
     }
 
     fn wants(&self, id: Uuid, role: Role) -> bool {
-        let place = match role {
-            Role::Segment { offset, .. } => offset,
-            Role::Page(_) => u64::MAX,
-            // A step needs an upload's records for any of the upload's contents.
-            _ => 0,
+        let Some(rest) = self.rest else {
+            return true;
         };
-        self.rest.is_none_or(|rest| SweepCursor::at(id, place) < rest)
+        match role {
+            Role::Segment { offset, .. } => SweepCursor::at(id, offset) < rest,
+            Role::Page(_) => SweepCursor::at(id, u64::MAX) < rest,
+            // The upload of `rest` may have some of its contents in the window, and these are judged by its records.
+            _ => SweepCursor::at(id, 0) <= rest,
+        }
     }
 }
 
