@@ -7,7 +7,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use support::{Client, Server, data};
+use support::{Client, Server, data, path_of};
 
 /// A request that the hook got.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,11 +115,6 @@ fn read_chunked(reader: &mut impl BufRead) -> Vec<u8> {
 /// Begins an upload with the whole file. It only has to be completed.
 fn upload(client: &Client, file: &[u8]) -> String {
     client.begin(file, file.len())
-}
-
-/// The path of an absolute URL.
-fn path_of(url: &str) -> String {
-    format!("/{}", url.splitn(4, '/').nth(3).unwrap())
 }
 
 #[test]

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use pollster::block_on;
 use spin_chunked_upload::store::{MemoryStore, Store};
 use spin_chunked_upload::uploads::{Clock, Sweep, Uploads};
-use support::{Client, Form, Reply, Server, data};
+use support::{Client, Form, Reply, Server, data, path_of};
 use uuid::Uuid;
 
 const UPLOADERS: u64 = 6;
@@ -73,7 +73,7 @@ fn upload(client: &Client, random: &mut fastrand::Rng, content: Vec<u8>) -> Fini
     let url = loop {
         let end = random.usize(1..=content.len());
         if let Some(reply) = put(client, "/uploads/", &content, 0, end) {
-            break path(&reply.expect(200).text("url"));
+            break path_of(&reply.expect(200).text("url"));
         }
     };
     loop {
@@ -81,7 +81,7 @@ fn upload(client: &Client, random: &mut fastrand::Rng, content: Vec<u8>) -> Fini
         let state = state.expect(200);
         let offset = usize::try_from(state.json()["offset"].as_u64().unwrap()).unwrap();
         if state.json()["status"] == 2 {
-            return Finished { id: state.text("id"), file: path(&state.text("file")), content };
+            return Finished { id: state.text("id"), file: path_of(&state.text("file")), content };
         }
         if offset == content.len() {
             let form = [("Content-Type", "application/x-www-form-urlencoded")];
@@ -108,10 +108,6 @@ fn put(client: &Client, path: &str, content: &[u8], from: usize, to: usize) -> O
 /// The response. If the server is gone, this waits a moment and returns `None`, because the server is back soon.
 fn tried(reply: Result<Reply, ureq::Error>) -> Option<Reply> {
     reply.inspect_err(|_| std::thread::sleep(Duration::from_millis(5))).ok()
-}
-
-fn path(url: &str) -> String {
-    format!("/{}", url.splitn(4, '/').nth(3).unwrap())
 }
 
 /// Sweeps a copy of the store by a clock two days ahead, and checks which keys are left.

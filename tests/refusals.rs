@@ -6,7 +6,7 @@ mod support;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use support::{Client, Server, data};
+use support::{Client, Server, data, path_of};
 
 /// The head of a raw chunk.
 fn head(server: &Server, path: &str, more: &[(&str, &str)]) -> String {
@@ -28,13 +28,12 @@ fn refused(client: &Client) -> Vec<(u16, String, Headers)> {
     let open = client.begin(&file, 500);
     let complete = client.begin(&file, 1_000);
     client.complete(&complete, &data::md5(&file)).expect(200);
-    let path = |url: &str| format!("/{}", url.splitn(4, '/').nth(3).unwrap());
     let unknown = "/uploads/00000000-0000-4000-8000-000000000000".to_owned();
     let new = || "/uploads/?filename=f".to_owned();
     vec![
         (404, unknown, vec![("Content-Range", "bytes 0-7999999/8000000")]),
-        (400, path(&open), vec![("Content-Range", "bytes 0-7999999/8000000")]),
-        (400, path(&complete), vec![("Content-Range", "bytes 0-7999999/8000000")]),
+        (400, path_of(&open), vec![("Content-Range", "bytes 0-7999999/8000000")]),
+        (400, path_of(&complete), vec![("Content-Range", "bytes 0-7999999/8000000")]),
         (400, new(), vec![("Content-Range", "no range")]),
         (400, new(), vec![]),
         (400, new(), vec![("Content-Range", "bytes 0-7999999/8000000"), ("Content-Digest", "no digest")]),

@@ -6,7 +6,7 @@ mod support;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 
-use support::{Client, Server, data, server};
+use support::{Client, Server, data, path_of, server};
 
 /// Begins an upload with the first half of the file.
 fn begun(client: &Client, file: &[u8]) -> String {
@@ -67,7 +67,7 @@ fn a_full_disk_takes_no_chunk_and_loses_none() {
     assert!(!log(&server).is_empty());
     server.kill();
     server.restart();
-    finish(&server.client(), &path(&url), &file);
+    finish(&server.client(), &path_of(&url), &file);
 }
 
 #[test]
@@ -88,15 +88,15 @@ fn a_store_that_may_only_be_read_answers_what_it_can() {
     writable(&server, false);
     server.restart();
     let client = server.client();
-    expect_unavailable(&client, &path(&url), &file);
+    expect_unavailable(&client, &path_of(&url), &file);
     client.upload_whole("f", &file).expect(503);
-    client.delete(&path(&url)).expect(503);
+    client.delete(&path_of(&url)).expect(503);
     assert!(log(&server).contains("readonly database"), "{}", log(&server));
-    assert!(client.get(&path(&whole)).expect(200).body == file);
+    assert!(client.get(&path_of(&whole)).expect(200).body == file);
     server.kill();
     writable(&server, true);
     server.restart();
-    finish(&server.client(), &path(&url), &file);
+    finish(&server.client(), &path_of(&url), &file);
 }
 
 #[test]
@@ -135,11 +135,7 @@ fn a_damaged_page_costs_no_other_upload() {
     server.restart();
     let client = server.client();
     // The damaged file can't be read, or comes unchanged. It never comes with other bytes.
-    let cut_off = client.try_send(http::Method::GET, &path(&damaged), &[], &[]);
+    let cut_off = client.try_send(http::Method::GET, &path_of(&damaged), &[], &[]);
     assert!(cut_off.ok().is_none_or(|reply| reply.status == 503 || reply.body == file));
-    finish(&client, &path(&kept), &file);
-}
-
-fn path(url: &str) -> String {
-    format!("/{}", url.splitn(4, '/').nth(3).unwrap())
+    finish(&client, &path_of(&kept), &file);
 }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
 use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use thiserror::Error;
 
 use crate::uploads::ByteStream;
@@ -54,4 +54,9 @@ impl Default for ResponseBody {
 pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
     let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim().to_owned();
     (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
+}
+
+/// The length of a request's content in bytes, where the headers say it.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use futures::stream::StreamExt;
 use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
 
-use super::body::{BodyError, RequestBody};
+use super::body::{BodyError, RequestBody, content_length};
 use super::digest::{self, Digest};
 use super::failure::Failure;
 
@@ -25,7 +24,7 @@ impl CheckedBody {
     /// # Errors
     /// [`BodyError::TooLong`] if `Content-Length` is above the limit; [`Failure::UnreadableDigest`].
     pub(crate) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Failure> {
-        let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let length = content_length(headers);
         if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
             return Err(BodyError::TooLong(limit).into());
         }

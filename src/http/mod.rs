@@ -15,6 +15,6 @@ mod outbound;
 pub(crate) mod response;
 pub(crate) mod urls;
 
-pub(crate) use body::content_encoding;
 pub use body::{BodyError, RequestBody, ResponseBody};
+pub(crate) use body::{content_encoding, content_length};
 pub use outbound::{Limits, Outbound, OutboundError};

@@ -29,8 +29,9 @@ use std::collections::HashMap;
 
 use futures::future::join_all;
 use http::header::EXPECT;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 
+use crate::http::linger::{Rest, keep_rest};
 use crate::http::{RequestBody, ResponseBody};
 use crate::protocol::{Service, SetupError, refuse};
 use crate::settings::{SettingError, Settings, VARIABLES, Variable, variable};
@@ -38,22 +39,25 @@ use crate::store::{StoreError, StoreErrorKind};
 use crate::uploads::SystemClock;
 use crate::view::View;
 
-/// Handles a request with the application's variables and stores.
-async fn handle<V: View>(view: V, request: Request<RequestBody>) -> Response<ResponseBody> {
+/// Handles a request with the application's variables and stores. Also returns what is left of its body, if the client may
+/// still send it: the body is then to be read past after the response.
+async fn handle<V: View>(view: V, request: Request<RequestBody>) -> (Response<ResponseBody>, Option<Rest>) {
+    let (head, body) = request.into_parts();
+    let (body, rest) = keep_rest(body);
+    // A client that waits for `100 (Continue)` sends no body after a refusal. A read of that body would ask the client to
+    // send it (RFC 9110, 10.1.1).
+    let waits = head.headers.contains_key(EXPECT);
+    let response = answer(view, Request::from_parts(head, body)).await;
+    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+    (response, (is_refusal && !waits).then_some(rest))
+}
+
+async fn answer<V: View>(view: V, request: Request<RequestBody>) -> Response<ResponseBody> {
     json_log::install();
     match service().await {
         Ok(service) => service.with_view(view).handle(request).await,
         Err(error) => refuse(request.method().clone(), request.uri().path(), error),
     }
-}
-
-/// Whether a client may still send a body that the service does not read.
-///
-/// A client that waits for `100 (Continue)` sends no body after a refusal. The service must not read that body: the
-/// read would ask the client to send it (RFC 9110, 10.1.1).
-fn sends_on(request: &HeaderMap, response: &Response<ResponseBody>) -> bool {
-    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
-    is_refusal && !request.contains_key(EXPECT)
 }
 
 async fn service() -> Result<Service<SpinStore>, SetupError> {

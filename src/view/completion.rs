@@ -13,10 +13,9 @@ use crate::uploads::{ByteStream, Upload};
 pub struct Completion<'a> {
     pub(crate) upload: &'a Upload,
     pub(crate) answer: &'a Map<String, Value>,
-    /// The answer as the hook gets it.
-    pub(crate) told: &'a Map<String, Value>,
     pub(crate) read: &'a dyn Fn(Range<u64>) -> ByteStream,
-    pub(crate) hook: Option<CompletionHook<'a>>,
+    /// The hook, and the upload as the hook is told it.
+    pub(crate) hook: Option<(CompletionHook<'a>, Map<String, Value>)>,
 }
 
 impl Completion<'_> {
@@ -49,7 +48,7 @@ impl Completion<'_> {
     /// The refusal that the URL answered, or [`Refusal::Failed`].
     pub async fn call_url(&self) -> Result<Option<Response<Bytes>>, Refusal> {
         match &self.hook {
-            Some(hook) => hook.call(self.upload, self.told, &self.idempotency_key()).await,
+            Some((hook, told)) => hook.call(self.upload, told, &self.idempotency_key()).await,
             None => Ok(None),
         }
     }

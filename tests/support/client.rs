@@ -74,6 +74,11 @@ impl Reply {
     }
 }
 
+/// The path of an absolute URL.
+pub fn path_of(url: &str) -> String {
+    format!("/{}", url.splitn(4, '/').nth(3).expect("an absolute URL"))
+}
+
 /// A multipart form that a test builds.
 #[derive(Default)]
 pub struct Form {

@@ -12,6 +12,6 @@ pub mod python;
 pub mod redis;
 pub mod server;
 
-pub use client::{Client, Form, Reply};
+pub use client::{Client, Form, Reply, path_of};
 pub use redis::RedisServer;
 pub use server::Server;

@@ -87,9 +87,11 @@ async fn finish<S: Store, V: View>(
     let completion = Completion {
         upload: verified.upload(),
         answer: &describe(context, verified.upload()),
-        told: &describe_under(context, &context.urls.for_backends(), verified.upload()),
         read: &|range| verified.read(range),
-        hook: context.hook(),
+        hook: context.hook().map(|hook| {
+            let told = describe_under(context, &context.urls.for_backends(), verified.upload());
+            (hook, told)
+        }),
     };
     match context.view.on_completion(context.for_view(), &completion).await {
         Ok(answer) => {

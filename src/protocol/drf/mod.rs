@@ -9,7 +9,6 @@ mod form;
 mod list;
 mod multipart;
 
-use headers::{ContentLength, HeaderMapExt};
 use http::header::EXPECT;
 use http::{HeaderMap, Method, Response, StatusCode};
 use jiff::Timestamp;
@@ -20,7 +19,7 @@ use super::Context;
 use crate::http::checked_body::CheckedBody;
 use crate::http::failure::{Failure, RequestLine};
 use crate::http::urls::Urls;
-use crate::http::{RequestBody, ResponseBody, content_encoding, response};
+use crate::http::{RequestBody, ResponseBody, content_encoding, content_length, response};
 use crate::store::Store;
 use crate::uploads::Upload;
 use crate::view::View;
@@ -117,8 +116,7 @@ fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, uploa
 ///
 /// A client that waits for `100 (Continue)` gets its refusal at once (RFC 9110, 10.1.1).
 fn is_short(headers: &HeaderMap) -> bool {
-    let length = headers.typed_get::<ContentLength>().map(|length| length.0);
-    !headers.contains_key(EXPECT) && length.is_some_and(|length| length <= SHORT_BODY)
+    !headers.contains_key(EXPECT) && content_length(headers).is_some_and(|length| length <= SHORT_BODY)
 }
 
 /// Reads the request's form. The file goes to `sink`.

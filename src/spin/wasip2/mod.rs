@@ -13,26 +13,19 @@ pub use store::SpinStore;
 use timer::sleep;
 
 use futures::future::select;
-use http::Request;
 use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 use spin_sdk::variables;
 
-use super::sends_on;
-use crate::http::linger::{LINGER_TIME, keep_rest};
+use crate::http::linger::LINGER_TIME;
 use crate::view::View;
 
 /// Handles a request with this view. A component calls this in its `#[http_component]` function.
 pub async fn serve<V: View>(view: V, request: IncomingRequest, response: ResponseOutparam) {
     match body::from_incoming(request) {
         Ok(request) => {
-            let (head, body) = request.into_parts();
-            let (body, rest) = keep_rest(body);
-            let headers = head.headers.clone();
-            let answer = super::handle(view, Request::from_parts(head, body)).await;
-            let lingers = sends_on(&headers, &answer);
+            let (answer, rest) = super::handle(view, request).await;
             body::send(answer, response).await;
-            if lingers {
-                // The timer ends the wait for a client that sends no more.
+            if let Some(rest) = rest {
                 select(Box::pin(rest.read_past()), Box::pin(sleep(LINGER_TIME))).await;
             }
         }

@@ -17,17 +17,13 @@ use spin_sdk::http::Request;
 use spin_sdk::time::sleep;
 use spin_sdk::variables;
 
-use super::sends_on;
-use crate::http::linger::{LINGER_TIME, keep_rest};
+use crate::http::linger::LINGER_TIME;
 use crate::view::View;
 
 /// Handles a request with this view. A component calls this in its `#[http_service]` function.
 pub async fn serve<V: View>(view: V, request: Request) -> Response<Body> {
-    let (head, body) = request.into_parts();
-    let (body, rest) = keep_rest(body::from_incoming(body));
-    let headers = head.headers.clone();
-    let response = super::handle(view, http::Request::from_parts(head, body)).await;
-    if sends_on(&headers, &response) {
+    let (response, rest) = super::handle(view, request.map(body::from_incoming)).await;
+    if let Some(rest) = rest {
         wit_bindgen::spawn(async move {
             select(Box::pin(rest.read_past()), Box::pin(sleep(LINGER_TIME))).await;
         });
