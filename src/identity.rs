@@ -2,7 +2,8 @@
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
+use jsonwebtoken::crypto::{rust_crypto, verify};
+use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation, decode};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
@@ -11,12 +12,16 @@ use thiserror::Error;
 pub const PROXY_SECRET_HEADER: &str = "x-auth-secret";
 /// The longest name of a user, in bytes. Each record contains the name.
 const MAX_USER_BYTES: usize = 255;
+/// The length of an Ed25519 public key.
+const ED25519_BYTES: usize = 32;
+/// The schemes that a token may come under: RFC 6750's, and those of Django REST framework and its JWT packages.
+const TOKEN_SCHEMES: [&str; 3] = ["Bearer", "Token", "JWT"];
 
 /// How users are told apart.
 pub enum Auth {
     /// Users are not told apart. Everybody who knows an upload's id may read, continue and delete the upload.
     None,
-    /// By a signed token (RFC 7519) in `Authorization: Bearer …`. The token's `sub` is the user.
+    /// By a signed token (RFC 7519) in `Authorization: Bearer …` (or `Token`, or `JWT`). The token's `sub` is the user.
     Jwt(Box<TokenRules>),
     /// By a header that a trusted proxy sets. A secret in another header proves that the proxy has set it.
     Header(ProxyRules),
@@ -51,11 +56,14 @@ pub enum IdentityError {
     /// The token is not valid.
     #[error("The token is not valid: {0}")]
     Token(&'static str),
+    /// The token's `sub` can't be a user's name.
+    #[error("The token's sub is not text of 1 to 255 bytes")]
+    Subject,
     /// A header names a user, but the trusted proxy has not set the header.
     #[error("The request does not come from the trusted proxy: {PROXY_SECRET_HEADER} is missing or wrong")]
     Proxy,
-    /// The user's name is empty, too long, or not text.
-    #[error("The user's name is not text of 1 to 255 bytes")]
+    /// The proxy's name of the user is empty, too long, or not text, or there are two.
+    #[error("The user's name is not one text of 1 to 255 bytes in UTF-8")]
     Name,
 }
 
@@ -65,20 +73,30 @@ impl IdentityError {
         match self {
             Self::Token(_) => "invalid_token",
             Self::Proxy => "untrusted_proxy",
-            Self::Name => "invalid_user",
+            Self::Subject | Self::Name => "invalid_user",
         }
     }
 
     /// The value of the answer's `WWW-Authenticate` (RFC 9110, 11.6.1; RFC 6750, 3).
     pub(crate) fn challenge(&self) -> &'static str {
         match self {
-            Self::Token(_) | Self::Name => "Bearer error=\"invalid_token\"",
-            Self::Proxy => "Proxy",
+            Self::Token(_) | Self::Subject => "Bearer error=\"invalid_token\"",
+            Self::Proxy | Self::Name => "Proxy",
         }
     }
 }
 
 impl Auth {
+    /// Whether users are told apart.
+    pub fn has_users(&self) -> bool {
+        !matches!(self, Self::None)
+    }
+
+    /// Whether a browser adds the login by itself, whatever page sends the request: it is the proxy's, so perhaps a cookie.
+    pub(crate) fn is_ambient(&self) -> bool {
+        matches!(self, Self::Header(_))
+    }
+
     /// Who sends a request with these headers.
     ///
     /// # Errors
@@ -104,15 +122,22 @@ impl TokenRules {
         Self::new(DecodingKey::from_secret(secret.as_bytes()), Algorithm::HS256)
     }
 
-    /// Tokens that are signed by the owner of this public key. The key is RSA (RS256), P-256 (ES256) or Ed25519
-    /// (EdDSA), in PEM. Its line breaks may be escaped as `\n`. Returns `None` for any other text.
+    /// Tokens that are signed by the owner of this public key. The key is RSA (RS256), P-256 (ES256), P-384 (ES384) or
+    /// Ed25519 (EdDSA), in PEM. Its line breaks may be escaped as `\n`. Returns `None` for any other text.
     pub fn with_public_key(pem: &str) -> Option<Self> {
         let pem = pem.replace("\\n", "\n");
         let pem = pem.as_bytes();
-        let rsa = DecodingKey::from_rsa_pem(pem).map(|key| (key, Algorithm::RS256));
-        let ec = || DecodingKey::from_ec_pem(pem).map(|key| (key, Algorithm::ES256));
-        let ed = || DecodingKey::from_ed_pem(pem).map(|key| (key, Algorithm::EdDSA));
-        rsa.or_else(|_| ec()).or_else(|_| ed()).ok().map(|(key, algorithm)| Self::new(key, algorithm))
+        let candidates = [
+            (DecodingKey::from_rsa_pem(pem), Algorithm::RS256),
+            (DecodingKey::from_ec_pem(pem), Algorithm::ES256),
+            (DecodingKey::from_ec_pem(pem), Algorithm::ES384),
+            (DecodingKey::from_ed_pem(pem), Algorithm::EdDSA),
+        ];
+        let mut usable = candidates.into_iter().filter_map(|(key, algorithm)| {
+            let key = key.ok().filter(|key| is_usable(key, algorithm))?;
+            Some(Self::new(key, algorithm))
+        });
+        usable.next()
     }
 
     /// The key's kind decides on the one algorithm. The algorithm that a token names does not matter. So a token can't
@@ -143,18 +168,38 @@ impl TokenRules {
     }
 
     fn identify(&self, headers: &HeaderMap) -> Result<Identity, IdentityError> {
-        let Some(header) = headers.get(AUTHORIZATION) else {
+        let mut lines = headers.get_all(AUTHORIZATION).iter();
+        let Some(header) = lines.next() else {
             return Ok(Identity::Nobody);
         };
-        let unreadable = IdentityError::Token("the header is not \"Bearer\" and a token");
-        let Some((scheme, token)) = header.to_str().ok().and_then(|text| text.split_once(' ')) else {
-            return Err(unreadable);
-        };
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(unreadable);
+        if lines.next().is_some() {
+            return Err(IdentityError::Token("Authorization is there more than once"));
         }
-        let claims = decode::<Claims>(token.trim(), &self.key, &self.validation).map_err(|error| reason(&error))?;
-        user(claims.claims.sub)
+        let token = read_token(header).ok_or(IdentityError::Token("the header is not \"Bearer\" and a token"))?;
+        let token = decode::<Claims>(token, &self.key, &self.validation).map_err(|error| reason(&error))?;
+        let TokenData { header, claims } = token;
+        // RFC 7515, 4.1.11: what must be understood is not understood here, whatever it is.
+        if header.crit.is_some() {
+            return Err(IdentityError::Token("it has extensions that must be understood (crit)"));
+        }
+        user(claims.sub).ok_or(IdentityError::Subject)
+    }
+}
+
+fn read_token(header: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    TOKEN_SCHEMES.iter().any(|known| scheme.eq_ignore_ascii_case(known)).then_some(token.trim())
+}
+
+/// Whether the bytes of a key are one for this algorithm: jsonwebtoken takes any, and fails when a token comes.
+fn is_usable(key: &DecodingKey, algorithm: Algorithm) -> bool {
+    let Ok(bytes) = key.try_get_as_bytes() else { return false };
+    match algorithm {
+        Algorithm::RS256 => (rust_crypto::DEFAULT_PROVIDER.key_utils.rsa_pub_components_from_public_key)(bytes).is_ok(),
+        // Shorter ones make it panic, and of longer ones it takes the beginning.
+        Algorithm::EdDSA if bytes.len() != ED25519_BYTES => false,
+        // A signature that doesn't match is no error; a key that can't be read is.
+        _ => verify("", b"", key, algorithm).is_ok(),
     }
 }
 
@@ -192,13 +237,14 @@ impl ProxyRules {
         if !bool::from(secret.ct_eq(self.secret.as_bytes())) {
             return Err(IdentityError::Proxy);
         }
-        match (name.to_str(), named.next()) {
-            (Ok(name), None) => user(name.to_owned()),
-            _ => Err(IdentityError::Name),
+        if named.next().is_some() {
+            return Err(IdentityError::Name);
         }
+        // Logins have names that ASCII lacks, and proxies pass them on as they are.
+        std::str::from_utf8(name.as_bytes()).ok().and_then(|name| user(name.to_owned())).ok_or(IdentityError::Name)
     }
 }
 
-fn user(name: String) -> Result<Identity, IdentityError> {
-    if (1..=MAX_USER_BYTES).contains(&name.len()) { Ok(Identity::User(name)) } else { Err(IdentityError::Name) }
+fn user(name: String) -> Option<Identity> {
+    (1..=MAX_USER_BYTES).contains(&name.len()).then_some(Identity::User(name))
 }

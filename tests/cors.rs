@@ -74,6 +74,25 @@ fn all_origins_may_be_allowed_without_credentials() {
 
 #[test]
 fn origins_that_can_not_be_read_stop_requests() {
-    let reply = Server::with(&[("cors_origins", "app.example")]).client().get("/").expect(500);
-    assert!(reply.text("detail").contains("\"cors_origins\""), "{reply:?}");
+    let server = Server::with(&[("cors_origins", "app.example")]);
+    let reply = server.client().get_with("/", &[("Origin", "https://app.example")]).expect(500);
+    assert_eq!(reply.header("access-control-allow-origin"), "", "nobody knows which were meant");
+    assert!(server.log().contains("cors_origins"), "{}", server.log());
+}
+
+#[test]
+fn scripts_learn_that_the_service_is_not_set_up() {
+    for wrong in [("expiration_delta", "soon"), ("store", "no-such-store")] {
+        let server = Server::with(&[("cors_origins", ORIGIN), wrong]);
+        let client = server.client();
+        let allowed = preflight(&client, ORIGIN, "PUT").expect(200);
+        assert_eq!(allowed.header("access-control-allow-origin"), ORIGIN);
+        let reply = client.get_with("/uploads/", &[("Origin", ORIGIN)]).expect(500);
+        assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
+        assert!(
+            !reply.text("detail").contains(wrong.0) && server.log().contains(wrong.0),
+            "{reply:?} {}",
+            server.log()
+        );
+    }
 }

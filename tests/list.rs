@@ -23,8 +23,7 @@ fn next(client: &Client, path: &str) -> Option<String> {
 
 #[test]
 fn uploads_are_listed_oldest_first_and_in_pages() {
-    let server = Server::with(&[("user_restricted", "false")]);
-    let client = server.client();
+    let (_server, client) = Server::with_user(&[]);
     let mut all = Vec::new();
     for number in 0..7 {
         let upload = match number % 2 {
@@ -64,12 +63,12 @@ fn uploads_are_listed_oldest_first_and_in_pages() {
 /// src/spin/wasip3/gate.rs.
 #[test]
 fn listings_and_uploads_do_not_block_each_other() {
-    let server = Server::with(&[("user_restricted", "false"), ("segment_size", "1")]);
+    let (_server, client) = Server::with_user(&[("segment_size", "1")]);
     let file = data::bytes(1, 2_000);
-    server.client().upload_whole("f", &file).expect(200);
+    client.upload_whole("f", &file).expect(200);
     thread::scope(|scope| {
         for number in 0..8 {
-            let client = server.client();
+            let client = client.clone();
             scope.spawn(move || {
                 for _ in 0..5 {
                     match number % 2 {
@@ -80,5 +79,5 @@ fn listings_and_uploads_do_not_block_each_other() {
             });
         }
     });
-    assert_eq!(ids(&server.client(), "/uploads/").len(), 21);
+    assert_eq!(ids(&client, "/uploads/").len(), 21);
 }

@@ -5,15 +5,18 @@ mod support;
 use http::Method;
 use support::{Client, Form, RedisServer, Server, data, server};
 
-/// A Redis server, and a server that keeps its uploads there; `None` if there is no redis-server.
-fn start() -> Option<(RedisServer, Server)> {
+/// A Redis server, a server that keeps its uploads there, and a client that is logged in; `None` if there is no
+/// redis-server.
+fn start() -> Option<(RedisServer, Server, Client)> {
     let Some(redis) = RedisServer::start() else {
         eprintln!("not tested: there is no redis-server here");
         return None;
     };
     let config = format!("[key_value_store.default]\ntype = \"redis\"\nurl = \"{}\"\n", redis.url(0));
-    let server = Server::with_runtime_config(&config, &[("manage_token", "secret"), ("user_restricted", "false")]);
-    Some((redis, server))
+    let variables = [&server::USERS[..], &[("manage_token", "secret")]].concat();
+    let server = Server::with_runtime_config(&config, &variables);
+    let client = server.client().with_headers(&server::LOGIN);
+    Some((redis, server, client))
 }
 
 fn finish(client: &Client, url: &str, file: &[u8]) {
@@ -23,8 +26,8 @@ fn finish(client: &Client, url: &str, file: &[u8]) {
 
 #[test]
 fn an_upload_outlives_the_server() {
-    let Some((_redis, mut server)) = start() else { return };
-    let (client, file) = (server.client(), data::bytes(1, 3_500_000));
+    let Some((_redis, mut server, client)) = start() else { return };
+    let file = data::bytes(1, 3_500_000);
     let url = client.begin(&file, 2_500_000);
     server.crash_and_restart();
     assert_eq!(client.get(&url).json()["offset"], 2_500_000);
@@ -35,8 +38,7 @@ fn an_upload_outlives_the_server() {
 
 #[test]
 fn many_uploads_are_listed_and_swept() {
-    let Some((_redis, server)) = start() else { return };
-    let client = server.client();
+    let Some((_redis, _server, client)) = start() else { return };
     let urls: Vec<String> =
         (0..1_500).map(|_| client.put_chunk("/uploads/", b"abc", 0, 3).expect(200).text("url")).collect();
     let listed = client.get("/uploads/").expect(200).json();
@@ -56,8 +58,8 @@ fn an_upload_goes_on_when_redis_is_back() {
     if server::on_spin() {
         return;
     }
-    let Some((mut redis, server)) = start() else { return };
-    let (client, file) = (server.client(), data::bytes(2, 1_000_000));
+    let Some((mut redis, _server, client)) = start() else { return };
+    let file = data::bytes(2, 1_000_000);
     let url = client.begin(&file, 600_000);
     redis.kill();
     let refused = client.put_chunk(&url, &file, 600_000, 1_000_000).expect(503);

@@ -5,7 +5,7 @@ mod support;
 use http::Method;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use support::{Client, Form, Reply, Server, data};
+use support::{Client, Form, Reply, Server, data, server};
 
 const SECRET: &str = "a secret of the tests";
 const FAR: u64 = 4_000_000_000;
@@ -68,6 +68,15 @@ fn unrestricted_users_see_everything_but_strangers_nothing() {
     client.get_with("/uploads/", &[("Authorization", &ben)]).expect_json(200, json!([done.json()]));
 }
 
+/// Who knows an upload's URL may delete it, where there are no users.
+#[test]
+fn strangers_get_no_list_of_everybodys_uploads() {
+    let server = Server::with(&[("user_restricted", "false")]);
+    assert_eq!(server.client().get("/uploads/").expect(500).code(), "invalid_setting");
+    server.client().put_chunk("/uploads/", b"abc", 0, 3).expect(500);
+    assert!(server.log().contains("true, or false where auth is jwt or header"), "{}", server.log());
+}
+
 #[test]
 fn a_token_that_does_not_count_is_a_401() {
     let rules = [
@@ -93,6 +102,8 @@ fn a_token_that_does_not_count_is_a_401() {
         encode(&Header::new(Algorithm::HS512), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let mut no_user = claims.clone();
     no_user.as_object_mut().unwrap().remove("sub");
+    let critical = Header { crit: Some(vec!["x".to_owned()]), ..Header::default() };
+    let critical = encode(&critical, &claims, &EncodingKey::from_secret(SECRET.as_bytes())).unwrap();
     let bad = [
         with("exp", json!(1_000_000_000)),
         with("nbf", json!(FAR - 1)),
@@ -104,6 +115,8 @@ fn a_token_that_does_not_count_is_a_401() {
         format!("Bearer {other_key}"),
         format!("Bearer {other_algorithm}"),
         format!("Bearer {}", token(&no_user)),
+        // RFC 7515, 4.1.11: no extension is understood here.
+        format!("Bearer {critical}"),
         format!("Bearer {good}x"),
         "Bearer x".to_owned(),
         "Bearer".to_owned(),
@@ -114,13 +127,32 @@ fn a_token_that_does_not_count_is_a_401() {
         assert_eq!(reply.header("www-authenticate"), "Bearer error=\"invalid_token\"", "{authorization}");
         begin(&client, &authorization).expect(401);
     }
+    let request = format!(
+        "GET /uploads/ HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAuthorization: Bearer {good}\r\n\
+         Authorization: Bearer {good}\r\n\r\n",
+        server.address()
+    );
+    let answer = client.exchange_raw(request.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 401 "), "which of the two counts? {answer}");
     assert_eq!(server.stored(), []);
 }
 
+/// Django REST framework's own tokens come under `Token`, and those of its JWT packages under `JWT`.
+#[test]
+fn a_token_may_come_under_the_schemes_of_the_peers_clients() {
+    let server = Server::with(&[("auth", "jwt"), ("auth_jwt_secret", SECRET)]);
+    let client = server.client();
+    for scheme in ["Bearer", "Token", "JWT", "bearer", "token", "jwt"] {
+        let authorization = bearer("ann").replace("Bearer", scheme);
+        assert_eq!(begin(&client, &authorization).expect(200).json()["user"], "ann");
+    }
+}
+
 // Key pairs that were made for these tests only.
-const KEYS: [(Algorithm, &str, &str); 3] = [
+const KEYS: [(Algorithm, &str, &str); 4] = [
     (Algorithm::RS256, include_str!("keys/rsa.pem"), include_str!("keys/rsa.pub.pem")),
     (Algorithm::ES256, include_str!("keys/ec.pem"), include_str!("keys/ec.pub.pem")),
+    (Algorithm::ES384, include_str!("keys/ec384.pem"), include_str!("keys/ec384.pub.pem")),
     (Algorithm::EdDSA, include_str!("keys/ed.pem"), include_str!("keys/ed.pub.pem")),
 ];
 
@@ -131,7 +163,7 @@ fn public_keys_verify_tokens_and_are_no_secrets() {
         let client = server.client();
         let key = match algorithm {
             Algorithm::RS256 => EncodingKey::from_rsa_pem(private.as_bytes()),
-            Algorithm::ES256 => EncodingKey::from_ec_pem(private.as_bytes()),
+            Algorithm::ES256 | Algorithm::ES384 => EncodingKey::from_ec_pem(private.as_bytes()),
             _ => EncodingKey::from_ed_pem(private.as_bytes()),
         };
         let claims = json!({"sub": "ann", "exp": FAR});
@@ -144,6 +176,27 @@ fn public_keys_verify_tokens_and_are_no_secrets() {
             let forged = encode(&Header::default(), &claims, &EncodingKey::from_secret(secret.as_bytes())).unwrap();
             begin(&client, &format!("Bearer {forged}")).expect(401);
         }
+    }
+}
+
+/// Each looks like a key of a kind that is taken.
+const UNUSABLE_KEYS: [(&str, &str); 6] = [
+    ("P-521", include_str!("keys/unusable/p521.pem")),
+    ("secp256k1", include_str!("keys/unusable/secp256k1.pem")),
+    ("Ed448", include_str!("keys/unusable/ed448.pem")),
+    ("half of an Ed25519 key", include_str!("keys/unusable/ed25519-short.pem")),
+    ("a private RSA key", include_str!("keys/rsa.pem")),
+    ("a private P-256 key", include_str!("keys/ec.pem")),
+];
+
+#[test]
+fn a_key_that_no_token_could_be_verified_by_is_refused_at_once() {
+    for (kind, pem) in UNUSABLE_KEYS {
+        let server = Server::with(&[("auth", "jwt"), ("auth_jwt_public_key", pem.trim())]);
+        // Nobody has to send a token to learn it.
+        assert_eq!(server.client().get("/uploads/").expect(500).code(), "invalid_setting", "{kind}");
+        let log = server.log();
+        assert!(log.contains("auth_jwt_public_key") && log.contains("P-384 (ES384)"), "{kind}: {log}");
     }
 }
 
@@ -160,16 +213,47 @@ fn a_trusted_proxy_names_the_user() {
     for headers in [&[("x-user", "ann")][..], &[("x-user", "ann"), ("x-auth-secret", "guessed")]] {
         assert_eq!(put(headers).expect(401).header("www-authenticate"), "Proxy");
     }
-    put(&[("x-user", "ann"), ("x-user", "ben"), ("x-auth-secret", SECRET)]).expect(401);
+    let long = "a".repeat(256);
+    for headers in [&[("x-user", "ann"), ("x-user", "ben")][..], &[("x-user", "")], &[("x-user", &long)]] {
+        let reply = put(&[headers, &[("x-auth-secret", SECRET)]].concat()).expect(401);
+        assert_eq!((reply.header("www-authenticate"), reply.code().as_str()), ("Proxy", "invalid_user"));
+    }
     put(&[("x-auth-secret", SECRET)]).expect(400);
+}
+
+/// Proxies pass on the names of their logins as they are.
+#[test]
+fn a_users_name_is_text_in_utf_8() {
+    let server = Server::with(&[("auth", "header"), ("auth_header_secret", SECRET)]);
+    let client = server.client();
+    let send = |name: &[u8]| {
+        let head = format!(
+            "PUT /uploads/?filename=f HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 3\r\n\
+             Content-Range: bytes 0-2/3\r\nX-Auth-Secret: {SECRET}\r\nX-Remote-User: ",
+            server.address()
+        );
+        client.exchange_raw(&[head.as_bytes(), name, b"\r\n\r\nabc"].concat())
+    };
+    for name in ["m\u{fc}ller", "\u{5f20}\u{4f1f}"] {
+        let answer = send(name.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(&format!("\"user\":\"{name}\"")), "{answer}");
+    }
+    // Latin-1: it could be guessed, and two users would be one.
+    let answer = send(b"m\xfcller");
+    if !server::on_spin() {
+        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("www-authenticate: Proxy"), "{answer}");
+    }
+    assert!(!answer.contains(" 200 "), "{answer}");
 }
 
 #[test]
 fn a_mode_without_its_secret_answers_nobody() {
     for (mode, variable) in [("header", "auth_header_secret"), ("jwt", "auth_jwt_secret")] {
-        let reply = Server::with(&[("auth", mode)]).client().get("/uploads/").expect(500);
-        assert!(reply.text("detail").contains(variable), "{reply:?}");
+        let server = Server::with(&[("auth", mode)]);
+        server.client().get("/uploads/").expect(500);
+        assert!(server.log().contains(variable), "{}", server.log());
     }
-    let reply = Server::with(&[("auth", "yes")]).client().get("/").expect(500);
-    assert!(reply.text("detail").contains("none, jwt or header"), "{reply:?}");
+    let server = Server::with(&[("auth", "yes")]);
+    server.client().get("/").expect(500);
+    assert!(server.log().contains("none, jwt or header"), "{}", server.log());
 }

@@ -13,6 +13,9 @@ use spin_chunked_upload::uploads::SystemClock;
 /// The secret of the management requests.
 pub const MANAGE_TOKEN: &str = "of-the-fuzzer";
 
+/// The secret of the proxy that names the only user.
+const PROXY_SECRET: &str = "of-the-proxy";
+
 /// Small, so that a chunk of a few bytes has several segments.
 const SEGMENT_SIZE: &str = "7";
 
@@ -51,6 +54,7 @@ impl World {
     /// Sends a request with a body in these frames.
     pub fn send(&self, method: Method, path: &str, headers: &[(&str, &[u8])], body: Vec<Bytes>) -> Answer {
         let mut request = Request::builder().method(method).uri(format!("http://localhost{path}"));
+        request = request.header("x-remote-user", "fuzzer").header("x-auth-secret", PROXY_SECRET);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -116,7 +120,10 @@ fn settings() -> Settings {
     let value = |name: &str| match name {
         "segment_size" => Some(SEGMENT_SIZE.to_owned()),
         "manage_token" => Some(MANAGE_TOKEN.to_owned()),
+        // The user sees any upload, whoever its record says has begun it.
         "user_restricted" => Some("false".to_owned()),
+        "auth" => Some("header".to_owned()),
+        "auth_header_secret" => Some(PROXY_SECRET.to_owned()),
         _ => None,
     };
     Settings::read(value).unwrap_or_else(|error| panic!("{error}"))

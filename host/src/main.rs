@@ -3,9 +3,9 @@
 //! It builds each component with the manifest's own command, and runs it in wasmtime with Spin's interfaces. It keeps
 //! keys in the same SQLite file and table as Spin, so that both can serve the same folder.
 //!
-//! It supports the parts of Spin that this project needs: HTTP components of WASI 0.3 and 0.2, one of them public,
-//! key-value stores, variables and outbound requests. It is no alternative to Spin. Where the two differ, this program
-//! is wrong.
+//! It supports the parts of Spin that this project needs: HTTP components of WASI 0.3 and 0.2, one of them public and
+//! under one route, key-value stores, variables and outbound requests. It is no alternative to Spin. Where the two
+//! differ, this program is wrong.
 
 mod build;
 mod component_log;
@@ -16,6 +16,8 @@ mod key_value;
 mod manifest;
 mod outbound;
 mod page_cache;
+mod refusal;
+mod route;
 mod runtime;
 mod runtime_config;
 mod server;
@@ -39,8 +41,6 @@ use runtime_config::RuntimeConfig;
 use variables::Resolver;
 use workers::{Worker, Workers};
 
-/// How many requests are handled at once. Further requests wait, and their bodies are not read.
-const CONCURRENT_REQUESTS: u32 = 512;
 const NO_RUNTIME: &str = "cannot start the asynchronous runtime";
 
 /// Build and serve the application in spin.toml
@@ -70,6 +70,18 @@ struct Options {
     /// Delay each request to the key-value store by this time, as a store far away does
     #[arg(long, default_value = "0ms", value_name = "DURATION", value_parser = humantime::parse_duration)]
     store_latency: Duration,
+
+    /// Requests that are handled at once; further requests wait, and their bodies are not read
+    #[arg(long, default_value = "512", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    concurrent_requests: u32,
+
+    /// Memory that an instance of a component may have, in bytes or with a unit such as 64MiB
+    #[arg(long, default_value = "128MiB", value_name = "SIZE", value_parser = runtime::parse_memory)]
+    instance_memory: usize,
+
+    /// How long requests in flight may go on after Ctrl-C or SIGTERM
+    #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    stop_timeout: Duration,
 
     /// Print a line of JSON when an instance of a component ends: its instantiation time, memory and requests at once
     #[arg(long)]
@@ -121,14 +133,21 @@ fn run(options: &Options) -> Result<()> {
         &runtime::Options {
             state_dir: &state_dir,
             stores: &stores,
-            concurrent_requests: CONCURRENT_REQUESTS,
+            concurrent_requests: options.concurrent_requests,
+            instance_memory: options.instance_memory,
             stats: options.stats,
             stopped: stopped.clone(),
         },
     )?;
     let worker = |runtime: &Runtime| Worker::new(runtime.handle().clone(), runtime::another(&component));
     let workers = Workers::new(serving.iter().map(worker));
-    accepting.block_on(server::serve(listener, workers, CONCURRENT_REQUESTS, &stopped))
+    let serving = server::Options {
+        route: manifest.route,
+        concurrent_requests: options.concurrent_requests,
+        stop_timeout: options.stop_timeout,
+        stopped,
+    };
+    accepting.block_on(server::serve(listener, workers, serving))
 }
 
 fn create_folder(folder: &Path) -> Result<()> {

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::route::Route;
+
 /// The application: its HTTP components and its variables.
 pub struct Manifest {
     folder: PathBuf,
     /// The name of the component that requests go to.
     pub public: String,
+    /// The paths that requests to it have.
+    pub route: Route,
     /// All components that a trigger names, by name. Requests go to the public one, and the components can call one
     /// another. A component's name is also in the names of its log files.
     pub components: BTreeMap<String, Component>,
@@ -63,13 +67,13 @@ struct Triggers {
 
 #[derive(Deserialize)]
 struct HttpTrigger {
-    route: Route,
+    route: Reach,
     component: String,
 }
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Route {
+enum Reach {
     Public(String),
     /// Only other components can call this route.
     Private {
@@ -81,8 +85,8 @@ impl Manifest {
     /// Reads the manifest at `path`.
     ///
     /// # Errors
-    /// If the manifest can't be read, or needs more than this host has. This host has one public HTTP trigger, which
-    /// takes every path, and private ones.
+    /// If the manifest can't be read, or needs more than this host has. This host has one public HTTP trigger, and
+    /// private ones.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file: File = toml::from_str(&text).with_context(|| format!("cannot read {}", path.display()))?;
@@ -94,16 +98,16 @@ impl Manifest {
         let (mut public, mut components) = (None, BTreeMap::new());
         for HttpTrigger { route, component: id } in file.trigger.http {
             match route {
-                Route::Private { private: true } => {}
-                Route::Public(route) if route == "/..." && public.is_none() => public = Some(id.clone()),
-                _ => bail!("this host serves one route \"/...\" and private ones only; use Spin for others"),
+                Reach::Private { private: true } => {}
+                Reach::Public(route) if public.is_none() => public = Some((id.clone(), Route::parse(&route)?)),
+                _ => bail!("this host serves one public route, and private ones; use Spin for more"),
             }
             let component = file.component.remove(&id).with_context(|| format!("there is no [component.{id}]"))?;
             components.insert(id, component);
         }
-        let public = public.context("there is no [[trigger.http]] with the route \"/...\"")?;
+        let (public, route) = public.context("there is no [[trigger.http]] with a route such as \"/...\"")?;
         let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        Ok(Self { folder: folder.to_path_buf(), public, components, variables: file.variables })
+        Ok(Self { folder: folder.to_path_buf(), public, route, components, variables: file.variables })
     }
 
     /// The manifest's folder. The paths in the manifest are relative to it.

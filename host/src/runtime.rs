@@ -36,8 +36,9 @@ const REQUESTS_IN_ALL: usize = 128;
 const IDLE_TIME: Duration = Duration::from_secs(1);
 /// How many core modules the pool expects of a component: its own and the adapters around it.
 const CORE_INSTANCES: u32 = 5;
-/// The memory that Akamai Functions gives an instance.
-const MEMORY_LIMIT: usize = 128 << 20;
+/// What a component's memory is measured in, and the most that one can have.
+const PAGE: usize = 64 << 10;
+const MAX_MEMORY: usize = 4 << 30;
 
 /// The component, ready to handle requests.
 pub type Component = ProxyHandler<Loaded>;
@@ -61,10 +62,28 @@ pub struct Options<'a> {
     pub stores: &'a Stores,
     /// How many requests there may be at once.
     pub concurrent_requests: u32,
+    /// How many bytes of memory an instance may have.
+    pub instance_memory: usize,
     /// Whether to print the resources that each instance has used.
     pub stats: bool,
     /// Set by the server when all requests are done.
     pub stopped: Stopped,
+}
+
+/// Reads an amount of memory: bytes, or a number of `KiB`, `MiB` or `GiB`.
+///
+/// # Errors
+/// Where it is none, or no component could have it.
+pub fn parse_memory(text: &str) -> Result<usize, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
+    let read = units.into_iter().find_map(|(unit, bytes)| {
+        let number: usize = text.strip_suffix(unit)?.trim_end().parse().ok()?;
+        number.checked_mul(bytes)
+    });
+    match read {
+        Some(bytes) if (PAGE..=MAX_MEMORY).contains(&bytes) => Ok(bytes / PAGE * PAGE),
+        _ => Err("expected bytes, or such as 64MiB; from 64KiB to 4GiB".to_owned()),
+    }
 }
 
 /// The application's components by name, once all are loaded.
@@ -72,7 +91,7 @@ type Components = Arc<OnceLock<BTreeMap<String, Component>>>;
 
 /// Loads the manifest's components, and returns the public one.
 pub fn load(manifest: &Manifest, variables: &Resolver<'_>, options: &Options<'_>) -> Result<Component> {
-    let engine = engine(options.concurrent_requests).context("cannot start wasmtime")?;
+    let engine = engine(options).context("cannot start wasmtime")?;
     let all = Components::default();
     let mut components = BTreeMap::new();
     for (id, entry) in &manifest.components {
@@ -113,13 +132,13 @@ fn load_one(engine: &Engine, source: &Path) -> Result<ProxyPre<GuestState>> {
     link(engine, &component).with_context(|| format!("cannot link {}", source.display()))
 }
 
-fn engine(concurrent_requests: u32) -> Result<Engine> {
+fn engine(options: &Options<'_>) -> Result<Engine> {
     let mut config = Config::new();
     let mut pool = PoolingAllocationConfig::new();
-    pool.max_memory_size(MEMORY_LIMIT);
+    pool.max_memory_size(options.instance_memory);
     // Enough for all requests that are admitted. Each one may have its own instance (WASI 0.2), and may call another
     // component.
-    let instances = 2 * concurrent_requests;
+    let instances = 2 * options.concurrent_requests;
     pool.total_component_instances(instances).total_memories(instances).total_stacks(instances);
     pool.total_core_instances(CORE_INSTANCES * instances).total_tables(CORE_INSTANCES * instances);
     config
@@ -229,5 +248,21 @@ impl WorkerState for Reuse {
             state.stats.print(self.at_once.load(Ordering::Relaxed));
         }
         drop(store);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_has_units() {
+        assert_eq!(parse_memory("134217728"), Ok(128 << 20));
+        assert_eq!(parse_memory("64MiB"), Ok(64 << 20));
+        assert_eq!(parse_memory("1 GiB"), Ok(1 << 30));
+        assert_eq!(parse_memory("100000"), Ok(PAGE), "whole pages");
+        for text in ["", "MiB", "64", "64MB", "-1", "5GiB", "99999999999999999999GiB", "18446744073709551615KiB"] {
+            assert!(parse_memory(text).is_err(), "{text}");
+        }
     }
 }

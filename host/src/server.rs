@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http::{Request, Response};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use wasmtime_wasi_http::WasiBody;
 
+use crate::refusal::Refusal;
+use crate::route::Route;
 use crate::runtime::{Component, Stopped};
 use crate::spin_headers;
 use crate::workers::{Worker, Workers};
@@ -34,20 +36,25 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
         .with_context(|| format!("cannot listen on {address}; `--listen 127.0.0.1:0` takes a free port"))
 }
 
+/// How the component is served.
+pub struct Options {
+    /// The paths that requests to it have.
+    pub route: Route,
+    /// How many requests are handled at once. Further requests wait, and their bodies are not read.
+    pub concurrent_requests: u32,
+    /// How long requests in flight may go on after the first signal to stop.
+    pub stop_timeout: Duration,
+    /// Set when all requests are done, when the time is over, or at the second signal.
+    pub stopped: Stopped,
+}
+
 /// Serves until Ctrl-C or SIGTERM, and then finishes the requests in flight. A second signal ends the server at once.
-///
-/// At most `concurrent_requests` requests are handled at once. Further requests wait, and their bodies are not read.
-/// `stopped` is set when all requests are done, or at the second signal.
-pub async fn serve(
-    listener: TcpListener,
-    workers: Workers<Component>,
-    concurrent_requests: u32,
-    stopped: &Stopped,
-) -> Result<()> {
+pub async fn serve(listener: TcpListener, workers: Workers<Component>, options: Options) -> Result<()> {
+    let Options { route, concurrent_requests, stop_timeout, stopped } = options;
     let address = listener.local_addr()?;
-    announce(address);
+    announce(address, &route);
     let permits = Arc::new(Semaphore::new(concurrent_requests as usize));
-    let server = Arc::new(Server { workers, permits });
+    let server = Arc::new(Server { workers, permits, route });
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop_signal());
     loop {
@@ -63,19 +70,27 @@ pub async fn serve(
         }
     }
     drop(listener);
-    eprintln!("Stopping when the requests in flight are done; once more Ctrl-C stops at once");
+    eprintln!(
+        "Stopping when the requests in flight are done, in {stop_timeout:?} at most; once more Ctrl-C stops at once"
+    );
     let ended = tokio::select! {
         () = connections.shutdown() => Ok(()),
         signalled = stop_signal() => signalled,
+        // A client that neither goes on nor away would keep the server for ever.
+        () = tokio::time::sleep(stop_timeout) => {
+            eprintln!("Stopped with requests in flight: {stop_timeout:?} are over");
+            Ok(())
+        }
     };
     stopped.store(true, Ordering::Relaxed);
     ended
 }
 
 /// Prints the address, for people and programs, and a command to try.
-fn announce(address: SocketAddr) {
+fn announce(address: SocketAddr, route: &Route) {
     println!("Serving http://{address}");
-    println!("Try:    curl -F file=@README.md -F md5=$(md5sum README.md | cut -c-32) http://{address}/uploads/");
+    let base = format!("http://{address}{}", route.prefix());
+    println!("Try:    curl -F file=@README.md -F md5=$(md5sum README.md | cut -c-32) {base}/uploads/");
 }
 
 async fn stop_signal() -> Result<()> {
@@ -96,6 +111,7 @@ async fn stop_signal() -> Result<()> {
 struct Server {
     workers: Workers<Component>,
     permits: Arc<Semaphore>,
+    route: Route,
 }
 
 fn serve_connection(stream: TcpStream, client: SocketAddr, server: &Arc<Server>, connections: &GracefulShutdown) {
@@ -127,32 +143,37 @@ impl Server {
         client: SocketAddr,
         own: &Arc<Worker<Component>>,
     ) -> Response<WasiBody> {
-        if let Err(error) = spin_headers::prepare(&mut request, client) {
-            return plain(StatusCode::BAD_REQUEST, &format!("{error:#}\n"));
+        if let Err(refusal) = spin_headers::prepare(&mut request, client, &self.route) {
+            return refusal.into();
         }
+        // Nobody closes the semaphore.
         let Ok(permit) = self.permits.clone().acquire_owned().await else {
-            return plain(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping\n");
+            return Refusal::Failed.into();
         };
         let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let (worker, underway) = self.workers.for_request(own);
         let component = worker.component.clone();
-        // The client may go away before the response. The component still goes on, so the request keeps its permit.
+        // The client may go away before the response. The component still goes on, so the request keeps its permit, and
+        // it keeps it until the last byte of the response is sent.
         let answer = worker.runtime.spawn(async move {
-            let _kept = (permit, underway);
-            component.handle((), request).await
+            let place = (permit, underway);
+            Ok(component.handle((), request).await?.map(|body| keeping(body, place)))
         });
         match answer.await.map_err(wasmtime::Error::from).flatten() {
             Ok(response) => response,
             Err(error) => {
                 eprintln!("the component failed to answer: {error:?}");
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "")
+                Refusal::Failed.into()
             }
         }
     }
 }
 
-fn plain(status: StatusCode, text: &str) -> Response<WasiBody> {
-    let mut response = Response::new(Full::from(text.to_owned()).map_err(|never| match never {}).boxed_unsync());
-    *response.status_mut() = status;
-    response
+/// The same body, which keeps something as long as it is there.
+fn keeping<T: Send + 'static>(body: WasiBody, kept: T) -> WasiBody {
+    body.map_frame(move |frame| {
+        let _ = &kept;
+        frame
+    })
+    .boxed_unsync()
 }

@@ -16,9 +16,17 @@ use crate::uploads;
 /// Why a request was not done. The text is for clients, except for the text of the server's own failures.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
+    /// A page of another site sends it, and a login comes along by itself.
+    #[error("The request comes from a page of another site; cors_origins lists the sites that may send it")]
+    CrossSite,
     /// The management requests' token.
     #[error("The token is missing or wrong")]
     ManageToken,
+    /// The header that says where the request was sent.
+    #[error("{0} can't be read: a request must say once, and plainly, where it is sent")]
+    Target(&'static str),
+    #[error("Transfer codings other than \"chunked\" are not undone here: send the bytes as they are")]
+    TransferCoding,
     #[error("The query's {0} can't be read")]
     Query(&'static str),
     /// A header's digest of the content.
@@ -61,6 +69,8 @@ impl Failure {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Identity(_) | Self::ManageToken => StatusCode::UNAUTHORIZED,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::TransferCoding => StatusCode::NOT_IMPLEMENTED,
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -77,7 +87,10 @@ impl Failure {
     /// The failure's name for programs. It stays the same in all versions.
     pub(crate) fn code(&self) -> &'static str {
         match self {
+            Self::CrossSite => "cross_site_request",
             Self::ManageToken => "manage_token_required",
+            Self::Target(_) => "invalid_target",
+            Self::TransferCoding => "unsupported_transfer_coding",
             Self::Query(_) => "invalid_query",
             Self::DigestMismatch(_) => "digest_mismatch",
             Self::UnreadableDigest(_) => "invalid_digest",
@@ -122,6 +135,9 @@ impl Failure {
             Self::ViewFailed(_) | Self::ViewStatus(_) => {
                 json!({"detail": "What decides on the completion failed; try again later"})
             }
+            Self::Setting(_) => {
+                json!({"detail": "The service is not set up right; its log says which variable to mend"})
+            }
             Self::Upload(E::Damaged(_)) => {
                 json!({"detail": "The server failed to handle the upload; its log says why"})
             }
@@ -139,7 +155,8 @@ impl Failure {
     /// The answer in a protocol's words. `fields` is the answer's JSON without the code.
     pub(crate) fn into_response_with(self, fields: Value, request: &RequestLine) -> Response<ResponseBody> {
         let (status, code) = (self.status(), self.code());
-        if status.is_server_error() {
+        // What isn't implemented is the client's wish, and no failure of the server's.
+        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
             let RequestLine { method, route } = request;
             let error = error_chain(&self);
             log::error!(method:% = method, route:% = route, status = status.as_u16(), code, error = error.as_str(); "request_failed");

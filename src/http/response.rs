@@ -5,7 +5,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
-use super::ResponseBody;
+use super::{ResponseBody, caching};
 
 /// A response with a JSON body.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<ResponseBody> {
@@ -31,7 +31,9 @@ pub(crate) fn empty(status: StatusCode) -> Response<ResponseBody> {
     response
 }
 
-/// The response as it is sent. A response to `HEAD` has no body (RFC 9110, 9.3.2).
-pub(crate) fn fit_to_method(response: Response<ResponseBody>, method: &Method) -> Response<ResponseBody> {
+/// The response as it is sent. No cache keeps it, unless it says otherwise. A response to `HEAD` has no body (RFC 9110,
+/// 9.3.2).
+pub(crate) fn finish(response: Response<ResponseBody>, method: &Method) -> Response<ResponseBody> {
+    let response = caching::forbid(response);
     if method == Method::HEAD { response.map(|_| ResponseBody::Full(Bytes::new())) } else { response }
 }

@@ -1,10 +1,10 @@
 //! The service's URLs.
 
-use http::header::HOST;
-use http::{Request, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use uuid::Uuid;
 
+use super::failure::Failure;
+use super::target::Target;
 use crate::uploads::ListCursor;
 
 /// The path of the list of uploads.
@@ -29,30 +29,42 @@ const PATH: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Makes the service's URLs for one request. They are absolute, except for those that [`Urls::for_backends`] makes
-/// without a `public_url`.
+/// Makes absolute URLs for the answers to a request.
 pub(crate) struct Urls {
     base: String,
-    /// Whether the base is the operator's `public_url`, and not what the request says.
-    is_public: bool,
+    /// The base without what the client alone says.
+    backend_base: String,
 }
 
 impl Urls {
-    /// URLs under `public_url`, or under the scheme and host that the request was sent to.
-    pub(crate) fn new<B>(public_url: Option<&str>, request: &Request<B>) -> Self {
-        let of_request = || {
-            let scheme = request.uri().scheme_str().unwrap_or("http");
-            format!("{scheme}://{}", authority(request.uri(), request).unwrap_or_default())
-        };
-        let base = public_url.map_or_else(of_request, str::to_owned);
-        Self { base, is_public: public_url.is_some() }
+    /// URLs under `public_url`, or under what the request was sent to.
+    ///
+    /// # Errors
+    /// [`Failure::Target`] if neither says which host this is.
+    pub(crate) fn new(public_url: Option<&str>, target: &Target) -> Result<Self, Failure> {
+        let public_url = public_url.map(str::to_owned);
+        let backend_base = public_url.clone().unwrap_or_else(|| target.mount().to_owned());
+        let base = public_url.or_else(|| target.base()).ok_or(Failure::Target("Host"))?;
+        Ok(Self { base, backend_base })
     }
 
     /// URLs for servers behind this one: under `public_url`, or paths without a host. A client chooses the host that
     /// its request names. So another server must not take that host for this service's.
     pub(crate) fn for_backends(&self) -> Self {
-        let base = if self.is_public { self.base.clone() } else { String::new() };
-        Self { base, is_public: self.is_public }
+        Self { base: self.backend_base.clone(), backend_base: self.backend_base.clone() }
+    }
+
+    /// The origin of all URLs, as a browser writes it: in lower case, and without the scheme's own port.
+    pub(crate) fn origin(&self) -> String {
+        let origin = self.base[..self.base.len() - self.path().len()].to_ascii_lowercase();
+        let port = if origin.starts_with("https:") { ":443" } else { ":80" };
+        origin.strip_suffix(port).map_or_else(|| origin.clone(), str::to_owned)
+    }
+
+    /// What the paths of all URLs begin with, without a slash at the end.
+    pub(crate) fn path(&self) -> &str {
+        let authority = self.base.find("://").map_or(0, |scheme| scheme + 3);
+        self.base[authority..].find('/').map_or("", |path| &self.base[authority + path..])
     }
 
     /// What all URLs begin with, without a slash at the end.
@@ -83,13 +95,6 @@ impl Urls {
     /// The URL of the file that is served under this path.
     pub(crate) fn file(&self, path: &str) -> String {
         format!("{}/{}", self.base, utf8_percent_encode(path, PATH))
-    }
-}
-
-fn authority<'a, B>(uri: &'a Uri, request: &'a Request<B>) -> Option<&'a str> {
-    match uri.authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => request.headers().get(HOST)?.to_str().ok(),
     }
 }
 

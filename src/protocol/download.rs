@@ -24,14 +24,14 @@ use crate::view::View;
 /// filename.
 const EXT_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Responds with the file at this path.
+/// Responds with the file at one of these paths.
 pub(super) async fn download<S: Store, V: View>(
     context: &Context<S, V>,
-    path: &str,
+    paths: &[String],
     id: Uuid,
 ) -> Result<Response<ResponseBody>, Failure> {
     let request = &context.request.headers;
-    let upload = find(context, path, id).await?;
+    let upload = find(context, paths, id).await?;
     let file = File::of(&upload)?;
     if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
         let mut response = response::empty(StatusCode::NOT_MODIFIED);
@@ -43,13 +43,13 @@ pub(super) async fn download<S: Store, V: View>(
     Ok(file.into_response(ResponseBody::File(bytes), range))
 }
 
-/// The complete upload whose file is at this path.
-async fn find<S: Store, V: View>(context: &Context<S, V>, path: &str, id: Uuid) -> Result<Upload, Failure> {
+/// The complete upload whose file is at one of these paths.
+async fn find<S: Store, V: View>(context: &Context<S, V>, paths: &[String], id: Uuid) -> Result<Upload, Failure> {
     let upload = match context.find(id).await {
         Err(uploads::Error::NotFound) => return Err(Failure::NotFound),
         found => found?,
     };
-    if upload.is_complete() && upload.path == path { Ok(upload) } else { Err(Failure::NotFound) }
+    if upload.is_complete() && paths.contains(&upload.path) { Ok(upload) } else { Err(Failure::NotFound) }
 }
 
 /// What the answer's headers say about a file, whatever part of it is sent.

@@ -17,8 +17,9 @@ pub use setup::{SetupError, refuse};
 use http::{Method, Request, Response};
 
 use crate::http::failure::{Failure, RequestLine};
+use crate::http::target::Target;
 use crate::http::urls::Urls;
-use crate::http::{Outbound, RequestBody, ResponseBody, cors, response};
+use crate::http::{Outbound, RequestBody, ResponseBody, caching, cors, cross_site, response};
 use crate::identity::Identity;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -87,7 +88,15 @@ impl<S: Store, V: View> Service<S, V> {
         let method = request.method().clone();
         let line = RequestLine::new(method.clone(), request.uri().path());
         let handled = self.dispatch(request, &line).await;
-        response::fit_to_method(handled.unwrap_or_else(|failure| failure.into_response(&line)), &method)
+        response::finish(handled.unwrap_or_else(|failure| failure.into_response(&line)), &method)
+    }
+
+    /// Who sends the request, if it is theirs: a page of another site may have made their browser send it.
+    async fn identify(&self, request: &Request<RequestBody>, urls: &Urls) -> Result<Identity, Failure> {
+        if self.settings.auth.is_ambient() {
+            cross_site::check(request, &self.settings.cors_origins, &urls.origin()).await?;
+        }
+        Ok(self.settings.auth.identify(request.headers())?)
     }
 
     async fn dispatch(
@@ -95,15 +104,16 @@ impl<S: Store, V: View> Service<S, V> {
         request: Request<RequestBody>,
         line: &RequestLine,
     ) -> Result<Response<ResponseBody>, Failure> {
-        let urls = Urls::new(self.settings.public_url.as_deref(), &request);
-        let route = Route::of(request.uri().path());
+        let target = Target::of(&request, self.settings.trust_forwarded)?;
+        let urls = Urls::new(self.settings.public_url.as_deref(), &target)?;
+        let route = Route::below(urls.path(), target.path());
         if matches!(route, Route::DeleteExpired) {
             return manage::delete_expired(&self.settings, &self.uploads, &request).await;
         }
         let identity = match route {
             // Everybody may read these, also a client that does not know yet how to log in.
             Route::Welcome | Route::OpenApi => Identity::Nobody,
-            _ => self.settings.auth.identify(request.headers())?,
+            _ => self.identify(&request, &urls).await?,
         };
         let (request, body) = request.into_parts();
         let Self { settings, uploads, view, outbound } = self;
@@ -116,7 +126,10 @@ impl<S: Store, V: View> Service<S, V> {
             _ if !reads => Err(context.method_error("GET, HEAD")),
             Route::Welcome => Ok(welcome::respond(&context.urls)),
             Route::OpenApi => Ok(openapi::respond(&context)),
-            Route::File(path, id) => download::download(&context, &path, id).await,
+            Route::File(paths, id) => {
+                let file = download::download(&context, &paths, id).await?;
+                Ok(caching::check_each_time(file, context.settings.auth.has_users()))
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The answer to a request when the service can't be set up.
 
-use http::{Method, Response};
+use http::{Request, Response};
 use thiserror::Error;
 
-use crate::http::ResponseBody;
 use crate::http::failure::{Failure, RequestLine};
-use crate::settings::SettingError;
+use crate::http::{RequestBody, ResponseBody, cors, response};
+use crate::settings::{CorsOrigins, SettingError};
 use crate::store::StoreError;
 
 /// Why no request can be handled at all.
@@ -20,11 +20,16 @@ pub enum SetupError {
     Store(#[from] StoreError),
 }
 
-/// The answer to a request that can't be handled. If a variable is the reason, the answer names the variable.
-pub fn refuse(method: Method, path: &str, error: SetupError) -> Response<ResponseBody> {
+/// The answer to a request that can't be handled. The log names the variable to correct. The answer does not, because
+/// strangers see it. Scripts of these origins can read it.
+pub async fn refuse(request: Request<RequestBody>, origins: &CorsOrigins, error: SetupError) -> Response<ResponseBody> {
     let failure = match error {
         SetupError::Setting(error) => Failure::Setting(error),
         SetupError::Store(error) => Failure::Upload(error.into()),
     };
-    failure.into_response(&RequestLine::new(method, path))
+    cors::apply(origins, request, |request| async move {
+        let line = RequestLine::new(request.method().clone(), request.uri().path());
+        response::finish(failure.into_response(&line), request.method())
+    })
+    .await
 }

@@ -1,11 +1,24 @@
-//! The variables `auth` and `auth_…`.
+//! The variables `auth`, `auth_…` and `user_restricted`.
 
 use super::reader::{Reader, SettingError};
 use super::variable;
 use crate::identity::{Auth, ProxyRules, TokenRules};
 
-/// Reads how users are told apart.
-pub(super) fn read(reader: &Reader<'_>) -> Result<Auth, SettingError> {
+/// Reads how users are told apart, and whether they are kept apart.
+///
+/// Without users, to know an upload's id is to own it: a list of all uploads, which is what unrestricted users get, would
+/// hand each of them to any stranger, with the power to delete it.
+pub(super) fn read(reader: &Reader<'_>) -> Result<(Auth, bool), SettingError> {
+    let auth = read_auth(reader)?;
+    let user_restricted = reader.parse(&variable::USER_RESTRICTED, super::parse_text)?;
+    if user_restricted || auth.has_users() {
+        Ok((auth, user_restricted))
+    } else {
+        Err(SettingError::new(&variable::USER_RESTRICTED))
+    }
+}
+
+fn read_auth(reader: &Reader<'_>) -> Result<Auth, SettingError> {
     match reader.text(&variable::AUTH).as_str() {
         "none" => Ok(Auth::None),
         "jwt" => Ok(Auth::Jwt(Box::new(read_token_rules(reader)?))),

@@ -16,6 +16,13 @@ pub enum CorsOrigins {
     Listed(Vec<HeaderValue>),
 }
 
+impl CorsOrigins {
+    /// The origins that the variables say, whatever else is wrong with them; none where these can't be read.
+    pub fn read(value_of: impl Fn(&str) -> Option<String>) -> Self {
+        read(&Reader::new(&value_of)).unwrap_or(Self::None)
+    }
+}
+
 pub(super) fn read(reader: &Reader<'_>) -> Result<CorsOrigins, SettingError> {
     Ok(reader.parse_optional(&variable::CORS_ORIGINS, parse)?.unwrap_or(CorsOrigins::None))
 }

@@ -71,9 +71,11 @@ pub struct Settings {
     pub blob_store: String,
     /// How long one step of a sweep may take, beside listing the keys once.
     pub sweep_budget: SignedDuration,
+    /// Whether to believe proxies in front, which say where the client sent its request: `X-Forwarded-…` and `Forwarded`.
+    pub trust_forwarded: bool,
     /// The folder of the files' paths: a strftime pattern for the time of creation (UTC).
     pub upload_path: String,
-    /// Whether only the user that created an upload may see and continue it.
+    /// Whether only the user that created an upload may see and continue it. Without users, it makes no difference.
     pub user_restricted: bool,
 }
 
@@ -99,8 +101,9 @@ impl Settings {
         let store = reader.text(&variable::STORE);
         let is_extension = |text: &str| !text.contains('/');
         let is_path = |pattern: &str| format_path(pattern, Timestamp::UNIX_EPOCH).is_some();
+        let (auth, user_restricted) = auth::read(&reader)?;
         Ok(Self {
-            auth: auth::read(&reader)?,
+            auth,
             blob_store: reader.optional(&variable::BLOB_STORE).unwrap_or_else(|| store.clone()),
             checksum: reader.parse(&variable::CHECKSUM, parse_algorithm)?,
             checksum_required: reader.parse(&variable::CHECKSUM_REQUIRED, parse_text)?,
@@ -117,8 +120,9 @@ impl Settings {
             segment_size: reader.parse(&variable::SEGMENT_SIZE, parse_segment_size)?,
             store,
             sweep_budget: reader.parse(&variable::SWEEP_BUDGET, parse_duration)?,
+            trust_forwarded: reader.parse(&variable::TRUST_FORWARDED, parse_text)?,
             upload_path: reader.text_or_empty(&variable::UPLOAD_PATH, is_path)?,
-            user_restricted: reader.parse(&variable::USER_RESTRICTED, parse_text)?,
+            user_restricted,
         })
     }
 
@@ -209,6 +213,7 @@ mod tests {
             ("segment_size", "10000001"),
             ("sweep_budget", "long"),
             ("upload_path", "%"),
+            ("user_restricted", "false"),
         ];
         for (name, value) in bad {
             let error = read(name, value).err().expect(value);

@@ -67,8 +67,8 @@ variables! {
         "with `jwt`: the `iss` that tokens must have",
     );
     AUTH_JWT_PUBLIC_KEY = variable(
-        "auth_jwt_public_key", "", "a public key in PEM: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)",
-        "with `jwt`: the PEM public key that signs tokens: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA)",
+        "auth_jwt_public_key", "", "a public key in PEM: RSA (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA)",
+        "with `jwt`: the PEM public key that signs tokens: RSA (RS256), P-256 (ES256), P-384 (ES384) or Ed25519 (EdDSA)",
     );
     AUTH_JWT_SECRET = secret(
         "auth_jwt_secret", "set where auth is jwt, and auth_jwt_public_key not, or the other way round",
@@ -142,13 +142,17 @@ variables! {
         "sweep_budget", "20s", "a duration such as 20s",
         "how long one call that [removes expired uploads](operations.md#expired-uploads) may take, beside listing the keys once",
     );
+    TRUST_FORWARDED = variable(
+        "trust_forwarded", "false", FLAG,
+        "whether `url` and `file` follow what a proxy in front says of the client's request, see [Behind a proxy](operations.md#behind-a-proxy)",
+    );
     UPLOAD_PATH = variable(
         "upload_path", "chunked_uploads/%Y/%m/%d", "a path, in which strftime's patterns such as %Y/%m/%d may stand",
         "the folder of the files' paths: strftime patterns stand for the time of creation (UTC); may be empty",
     );
     USER_RESTRICTED = variable(
-        "user_restricted", "true", FLAG,
-        "whether only its creator sees, continues and downloads an upload",
+        "user_restricted", "true", "true, or false where auth is jwt or header",
+        "whether only its creator sees, continues and downloads an upload; `false` needs an `auth` with users",
     );
 }
 

@@ -34,7 +34,7 @@ use http::{Request, Response};
 use crate::http::linger::{Rest, keep_rest};
 use crate::http::{RequestBody, ResponseBody};
 use crate::protocol::{Service, SetupError, refuse};
-use crate::settings::{SettingError, Settings, VARIABLES, Variable, variable};
+use crate::settings::{CorsOrigins, SettingError, Settings, VARIABLES, Variable, variable};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::uploads::SystemClock;
 use crate::view::View;
@@ -54,14 +54,19 @@ async fn handle<V: View>(view: V, request: Request<RequestBody>) -> (Response<Re
 
 async fn answer<V: View>(view: V, request: Request<RequestBody>) -> Response<ResponseBody> {
     json_log::install();
-    match service().await {
+    let variables = match read_variables().await {
+        Ok(variables) => variables,
+        Err(error) => return refuse(request, &CorsOrigins::None, error.into()).await,
+    };
+    let value_of = |name: &str| variables.get(name).cloned().flatten();
+    match service(value_of).await {
         Ok(service) => service.with_view(view).handle(request).await,
-        Err(error) => refuse(request.method().clone(), request.uri().path(), error),
+        Err(error) => refuse(request, &CorsOrigins::read(value_of), error).await,
     }
 }
 
-async fn service() -> Result<Service<SpinStore>, SetupError> {
-    let settings = read_settings().await?;
+async fn service(value_of: impl Fn(&str) -> Option<String>) -> Result<Service<SpinStore>, SetupError> {
+    let settings = Settings::read(value_of)?;
     let records = open(&variable::STORE, &settings.store).await?;
     let blobs = if settings.blob_store == settings.store {
         None
@@ -72,7 +77,7 @@ async fn service() -> Result<Service<SpinStore>, SetupError> {
 }
 
 /// Reads all variables at once, because each may come from a server of its own.
-async fn read_settings() -> Result<Settings, SetupError> {
+async fn read_variables() -> Result<HashMap<&'static str, Option<String>>, StoreError> {
     let read = async |variable: &'static Variable| match read_variable(variable.name).await {
         Ok(value) => Ok((variable.name, value)),
         // A failure of the variables' provider may pass, like a store's.
@@ -81,9 +86,7 @@ async fn read_settings() -> Result<Settings, SetupError> {
             Err(StoreError::new(StoreErrorKind::Unavailable, cause))
         }
     };
-    let values = join_all(VARIABLES.iter().map(read)).await;
-    let values = values.into_iter().collect::<Result<HashMap<_, _>, _>>()?;
-    Ok(Settings::read(|name| values.get(name).cloned().flatten())?)
+    join_all(VARIABLES.iter().map(read)).await.into_iter().collect()
 }
 
 /// Opens the store that this variable names.

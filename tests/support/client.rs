@@ -18,6 +18,8 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub struct Client {
     agent: Agent,
     address: String,
+    /// What each request has besides its own headers.
+    headers: Vec<(String, String)>,
 }
 
 /// A server's response.
@@ -130,7 +132,18 @@ impl Client {
             .timeout_global(Some(TIMEOUT))
             .allow_non_standard_methods(true)
             .build();
-        Self { agent: config.into(), address: address.to_owned() }
+        Self { agent: config.into(), address: address.to_owned(), headers: Vec::new() }
+    }
+
+    /// The same client, each of whose requests has these headers, too.
+    pub fn with_headers(mut self, headers: &[(&str, &str)]) -> Self {
+        self.headers.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// Host and port of the server.
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The absolute URL of a path. An absolute URL stays unchanged.
@@ -152,8 +165,9 @@ impl Client {
         body: &[u8],
     ) -> Result<Reply, ureq::Error> {
         let mut request = http::Request::builder().method(method).uri(self.url(path));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
+        let own = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in own.chain(headers.iter().copied()) {
+            request = request.header(name, value);
         }
         let (head, mut body) = self.agent.run(request.body(body)?)?.into_parts();
         let body = body.with_config().limit(u64::MAX).read_to_vec()?;

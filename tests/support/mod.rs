@@ -8,10 +8,12 @@
 
 pub mod client;
 pub mod data;
+pub mod nginx;
 pub mod python;
 pub mod redis;
 pub mod server;
 
 pub use client::{Client, Form, Reply, path_of};
+pub use nginx::Nginx;
 pub use redis::RedisServer;
 pub use server::Server;

@@ -21,6 +21,12 @@ const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The file of Spin's key-value stores in the state folder.
 const DATABASE: &str = "sqlite_key_value.db";
 
+/// Settings with users, by a trusted proxy's header.
+pub const USERS: [(&str, &str); 2] = [("auth", "header"), ("auth_header_secret", "of the tests")];
+
+/// What that proxy sends of one of them.
+pub const LOGIN: [(&str, &str); 2] = [("x-remote-user", "ann"), ("x-auth-secret", "of the tests")];
+
 /// The repository's root, where spin.toml is.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -34,6 +40,12 @@ pub fn on_spin() -> bool {
 /// The manifest that the tests run.
 pub fn manifest() -> String {
     std::env::var("UPLOAD_TEST_MANIFEST").unwrap_or_else(|_| "spin.toml".to_owned())
+}
+
+/// The manifest's text, for a file in another folder.
+fn manifest_elsewhere() -> String {
+    let text = std::fs::read_to_string(root().join(manifest())).expect("the manifest");
+    text.replace("source = \"target/", &format!("source = \"{}/target/", root().display()))
 }
 
 /// The path of the host's program. The first call builds the program and the component.
@@ -82,6 +94,27 @@ impl Server {
         Self::from(tempfile::tempdir().expect("a folder"), &manifest(), variables, &[])
     }
 
+    /// A server with these variables that knows users, and a client that is logged in as one of them.
+    pub fn with_user(variables: &[(&str, &str)]) -> (Self, Client) {
+        let server = Self::with(&[&USERS, variables].concat());
+        let client = server.client().with_headers(&LOGIN);
+        (server, client)
+    }
+
+    /// A server with these variables whose component stands under this route.
+    pub fn at_route(route: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spin.toml");
+        let text = manifest_elsewhere().replace("route = \"/...\"", &format!("route = \"{route}\""));
+        std::fs::write(&path, text).expect("a manifest");
+        Self::from(tempfile::tempdir().expect("a folder"), path.to_str().expect("a path"), variables, &[])
+    }
+
+    /// A server with these options of this repository's host.
+    pub fn with_options(options: &[&str]) -> Self {
+        Self::from(tempfile::tempdir().expect("a folder"), &manifest(), &[], options)
+    }
+
     /// A server of another application of this repository, such as `examples/own-view`. The application is built first.
     pub fn of_example(folder: &str) -> Self {
         Self::of(&format!("{folder}/spin.toml"), None)
@@ -110,11 +143,7 @@ impl Server {
     pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
         let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
         let list = labels.iter().map(|label| format!("\"{label}\", ")).collect::<String>();
-        let manifest = std::fs::read_to_string(root().join(manifest())).expect("the manifest");
-        let source = format!("source = \"{}/target/", root().display());
-        let manifest = manifest
-            .replace("key_value_stores = [", &format!("key_value_stores = [{list}"))
-            .replace("source = \"target/", &source);
+        let manifest = manifest_elsewhere().replace("key_value_stores = [", &format!("key_value_stores = [{list}"));
         let path = folder.path().join("spin.toml");
         std::fs::write(&path, manifest).expect("a manifest");
         // All stores are in one file, which tests can read.
@@ -189,6 +218,11 @@ impl Server {
     /// The folder of its data.
     pub fn state(&self) -> &Path {
         self.state.path()
+    }
+
+    /// What the component has logged so far: lines of JSON.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.state().join("logs/upload_stderr.txt")).unwrap_or_default()
     }
 
     /// The host and the port.

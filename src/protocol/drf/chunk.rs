@@ -131,7 +131,7 @@ pub(super) fn new_upload<S: Store, V: View>(context: &Context<S, V>, total: Opti
         total,
         algorithm: settings.checksum,
         segment_size: settings.segment_size,
-        listed: context.identity != Identity::Anyone || !settings.user_restricted,
+        listed: context.identity != Identity::Anyone,
     };
     Ok(context.uploads.create(new)?)
 }

@@ -126,11 +126,12 @@ async fn page<S: Store, V: View>(
     }
 }
 
-/// Whose uploads are listed; `None` if no uploads are listed.
+/// Whose uploads are listed; `None` if no uploads are listed. Without users, an upload's URL is all that it takes to
+/// delete the upload, so there is no list.
 fn owner<S: Store, V: View>(context: &Context<S, V>) -> Option<Owner<'_>> {
     match (&context.identity, context.settings.user_restricted) {
-        (Identity::Nobody, _) | (Identity::Anyone, true) => None,
-        (Identity::Anyone | Identity::User(_), false) => Some(Owner::Anyone),
+        (Identity::Nobody | Identity::Anyone, _) => None,
+        (Identity::User(_), false) => Some(Owner::Anyone),
         (Identity::User(user), true) => Some(Owner::User(user)),
     }
 }

@@ -111,18 +111,22 @@ fn fit_security(document: &mut Value, auth: &Auth) {
         }
         Auth::None => {
             remove(schemes, "token");
-            remove_unauthorized(document);
+            remove_status(document, "401");
         }
+    }
+    if !auth.is_ambient() {
+        remove_status(document, "403");
+        remove(&mut document["components"]["responses"], "CrossSite");
     }
 }
 
-/// Without users, only management answers with a 401.
-fn remove_unauthorized(document: &mut Value) {
+/// Removes a status that the service does not answer with. Management may.
+fn remove_status(document: &mut Value, status: &str) {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (_, path) in paths.filter(|(path, _)| path.trim_matches('/') != manage::DELETE_EXPIRED) {
         for operation in path.as_object_mut().into_iter().flatten().map(|(_, operation)| operation) {
             if let Some(responses) = operation.get_mut("responses") {
-                remove(responses, "401");
+                remove(responses, status);
             }
         }
     }
