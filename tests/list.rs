@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::io::Read;
+use std::net::TcpStream;
 use std::thread;
 
 use serde_json::{Value, json};
-use support::{Client, Server, data};
+use support::{Client, Form, Server, data, path_of, server};
 
 fn ids(client: &Client, path: &str) -> Vec<String> {
     let Value::Array(uploads) = client.get(path).expect(200).json() else { panic!("no array") };
@@ -80,4 +82,128 @@ fn listings_and_uploads_do_not_block_each_other() {
         }
     });
     assert_eq!(ids(&client, "/uploads/").len(), 21);
+}
+
+/// Puts this many copies of an upload's record into the store, each under an id of its own and a second later than the
+/// one before.
+fn copy(server: &Server, url: &str, count: u32) {
+    let id = url.rsplit('/').next().unwrap();
+    let database = server.database();
+    let value = |key: &str| -> Vec<u8> {
+        database.query_row("SELECT value FROM spin_key_value WHERE key = ?1", [key], |row| row.get(0)).unwrap()
+    };
+    let record: Value = serde_json::from_slice(&value(&format!("upload/{id}"))).unwrap();
+    let listed = server.stored().into_iter().find(|(key, _)| key.starts_with("list/")).unwrap().0;
+    let user = listed.split('/').nth(1).unwrap();
+    let begun: jiff::Timestamp = record["created_at"].as_str().unwrap().parse().unwrap();
+    database.execute_batch("BEGIN").unwrap();
+    let mut insert =
+        database.prepare("INSERT INTO spin_key_value (store, key, value) VALUES ('default', ?1, ?2)").unwrap();
+    for number in 1..=count {
+        let id = uuid::Uuid::from_u128(u128::from(number));
+        let created_at = begun + jiff::SignedDuration::from_secs(number.into());
+        let mut record = record.clone();
+        (record["id"], record["created_at"]) = (id.to_string().into(), created_at.to_string().into());
+        insert.execute((format!("upload/{id}"), record.to_string().into_bytes())).unwrap();
+        insert.execute((format!("list/{user}/{:016}-{id}", created_at.as_microsecond()), Vec::new())).unwrap();
+    }
+    database.execute_batch("COMMIT").unwrap();
+}
+
+/// The head of a request by the user who is logged in, without its end.
+fn head(client: &Client, method: &str, path: &str) -> String {
+    let login: String = server::LOGIN.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{login}", client.address())
+}
+
+/// Sends a request for this path, and reads only the beginning of the response.
+fn get_slowly(client: &Client, path: &str) -> TcpStream {
+    let request = head(client, "GET", path) + "\r\n";
+    let (mut connection, mut head) = (client.send_raw(request.as_bytes()), [0; 15]);
+    connection.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200 OK");
+    connection
+}
+
+#[test]
+fn a_page_costs_one_listing_and_a_bounded_number_of_records() {
+    let (server, client) = Server::with_user(&[]);
+    let url = client.begin(b"abc", 1);
+    copy(&server, &url, 2_500);
+    let last = client.upload_whole("f", b"abc").expect(200).text("id");
+    // The copies are younger than the last one, which is the second upload of the list.
+    assert_eq!(ids(&client, "/uploads/?limit=1&status=2"), [last.clone()]);
+
+    let (mut path, mut pages, mut listed) = (Some("/uploads/?limit=5&status=2".to_owned()), 0, Vec::new());
+    while let Some(page) = path {
+        listed.extend(ids(&client, &page));
+        (path, pages) = (next(&client, &page), pages + 1);
+    }
+    assert_eq!((pages, listed), (3, vec![last]));
+    assert_eq!(ids(&client, "/uploads/").len(), 2_502);
+    assert_eq!(next(&client, "/uploads/"), None);
+}
+
+/// A server with this option of the host that knows users, and a client that is logged in as one of them.
+fn with_user_and(option: [&str; 2]) -> (Server, Client) {
+    let variables = server::USERS.map(|(name, value)| format!("{name}={value}"));
+    let variables = variables.iter().flat_map(|variable| ["--variable", variable]);
+    let server = Server::with_options(&option.into_iter().chain(variables).collect::<Vec<_>>());
+    let client = server.client().with_headers(&server::LOGIN);
+    (server, client)
+}
+
+/// The lists of slow clients are not in the instance's memory.
+#[test]
+fn long_lists_of_slow_clients_fit_an_instance() {
+    if server::on_spin() {
+        return;
+    }
+    let (server, client) = with_user_and(["--instance-memory", "32MiB"]);
+    let form = Form::new().field("filename", &"\u{1}".repeat(255)).file("file", "f", b"a");
+    let url = client.put_form("/uploads/", "bytes 0-0/2", form).expect(200).text("url");
+    copy(&server, &url, 4_000);
+
+    let _slow: Vec<_> = (0..16).map(|_| get_slowly(&client, "/uploads/")).collect();
+    assert_eq!(ids(&client, "/uploads/?limit=1").len(), 1);
+    assert_eq!(ids(&client, "/uploads/").len(), 4_001);
+}
+
+/// A client that stops in the middle of a download keeps nobody from listing.
+#[test]
+fn slow_downloads_and_listings_do_not_block_each_other() {
+    let (_server, client) = Server::with_user(&[]);
+    let file = client.upload_whole("f", &data::bytes(1, 40_000_000)).expect(200).text("file");
+    let _slow: Vec<_> = (0..8).map(|_| get_slowly(&client, &path_of(&file))).collect();
+    for _ in 0..8 {
+        assert_eq!(ids(&client, "/uploads/").len(), 1);
+        client.put_chunk("/uploads/", b"abc", 0, 1).expect(200);
+        client.get(&file).expect(200);
+        for id in &ids(&client, "/uploads/")[1..] {
+            client.delete(&format!("/uploads/{id}")).expect(204);
+        }
+    }
+}
+
+/// A client that stops in the middle of an upload keeps nobody from listing.
+#[test]
+fn slow_uploads_and_listings_do_not_block_each_other() {
+    if server::on_spin() {
+        return;
+    }
+    let (_server, client) = with_user_and(["--store-latency", "50ms"]);
+    let _slow: Vec<_> = (0..8).map(|_| put_slowly(&client)).collect();
+    assert_eq!(ids(&client, "/uploads/").len(), 0);
+    client.upload_whole("f", b"abc").expect(200);
+    assert_eq!(ids(&client, "/uploads/").len(), 1);
+}
+
+/// Sends the first half of a chunk, and leaves the connection open.
+fn put_slowly(client: &Client) -> TcpStream {
+    let head = head(client, "PUT", "/uploads/")
+        + "Content-Range: bytes 0-7999999/8000000\r\n\
+           Content-Type: application/octet-stream\r\nContent-Length: 8000000\r\n\r\n";
+    let mut request = head.into_bytes();
+    request.resize(request.len() + 4_000_000, b'a');
+    client.send_raw(&request)
 }

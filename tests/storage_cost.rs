@@ -30,7 +30,7 @@ fn send(store: &WatchedStore, request: Request<Vec<u8>>) -> (StatusCode, Vec<u8>
         let status = response.status();
         let bytes = match response.into_body() {
             ResponseBody::Full(bytes) => bytes.to_vec(),
-            ResponseBody::File(bytes) => bytes.map(|item| item.unwrap().to_vec()).concat().await,
+            ResponseBody::Stream(bytes) => bytes.map(|item| item.unwrap().to_vec()).concat().await,
         };
         (status, bytes)
     })

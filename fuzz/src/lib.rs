@@ -132,7 +132,7 @@ fn settings() -> Settings {
 async fn read(body: ResponseBody) -> Option<Vec<u8>> {
     match body {
         ResponseBody::Full(bytes) => Some(bytes.to_vec()),
-        ResponseBody::File(mut bytes) => {
+        ResponseBody::Stream(mut bytes) => {
             let mut whole = Vec::new();
             while let Some(item) = bytes.next().await {
                 whole.extend_from_slice(&item.ok()?);

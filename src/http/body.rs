@@ -37,8 +37,8 @@ impl BodyError {
 pub enum ResponseBody {
     /// The whole body.
     Full(Bytes),
-    /// A file's bytes, as they are read.
-    File(ByteStream),
+    /// Bytes as they are read from the store.
+    Stream(ByteStream),
 }
 
 impl Default for ResponseBody {

@@ -6,6 +6,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use serde::Serialize;
 
 use super::{ResponseBody, caching};
+use crate::uploads::ByteStream;
 
 /// A response with a JSON body.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<ResponseBody> {
@@ -21,6 +22,14 @@ pub(crate) fn full(status: StatusCode, content_type: &'static str, body: Vec<u8>
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(CONTENT_LENGTH, length);
+    response
+}
+
+/// A response whose body is made while it is sent.
+pub(crate) fn streamed(status: StatusCode, content_type: &'static str, body: ByteStream) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::Stream(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

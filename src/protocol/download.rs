@@ -40,7 +40,7 @@ pub(super) async fn download<S: Store, V: View>(
     }
     let range = file.requested_range(request)?;
     let bytes = context.uploads.read(&upload, range.clone().unwrap_or(0..file.length));
-    Ok(file.into_response(ResponseBody::File(bytes), range))
+    Ok(file.into_response(ResponseBody::Stream(bytes), range))
 }
 
 /// The complete upload whose file is at one of these paths.

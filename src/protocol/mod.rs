@@ -14,6 +14,8 @@ mod welcome;
 
 pub use setup::{SetupError, refuse};
 
+use std::rc::Rc;
+
 use http::{Method, Request, Response};
 
 use crate::http::failure::{Failure, RequestLine};
@@ -117,7 +119,7 @@ impl<S: Store, V: View> Service<S, V> {
         };
         let (request, body) = request.into_parts();
         let Self { settings, uploads, view, outbound } = self;
-        let context = Context { settings, uploads, view, outbound, urls, identity, request };
+        let context = Rc::new(Context { settings, uploads, view, outbound, urls, identity, request });
         let reads = matches!(context.request.method, Method::GET | Method::HEAD);
         match route {
             Route::Uploads => Ok(drf::handle_uploads(&context, body, line).await),

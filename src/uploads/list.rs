@@ -1,8 +1,8 @@
 //! Listing uploads, oldest first.
 //!
 //! A store lists its keys in no order and without a prefix. So an upload that is to be listed has a key of its own,
-//! which tells the upload's user and the time of its creation. A listing goes through all keys once. It holds as many
-//! cursors as the caller asks for, or one for each of the owner's uploads if the caller asks for all.
+//! which tells the upload's user and the time of its creation. A listing goes through all keys once. It holds at most
+//! as many cursors as the caller asks for.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::Uploads;
 use super::error::{Damage, Error};
+use super::keys::{self, Role};
 use super::record::Upload;
 use super::short_id::short_id;
 use crate::error_chain::error_chain;
@@ -24,26 +25,38 @@ const READS_IN_FLIGHT: usize = 4;
 const PREFIX: &str = "list/";
 
 /// Whose uploads to list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
     /// The uploads of all users, and those without a user.
     Anyone,
     /// The uploads of this user.
-    User(&'a str),
+    User(String),
+}
+
+/// What a listing has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The places of the first uploads, oldest first. An upload may be gone when it is looked up.
+    pub cursors: BTreeSet<ListCursor>,
+    /// Whether there are more uploads after these.
+    pub goes_on: bool,
 }
 
 /// An upload's place in a list, which is ordered by creation, then by id. The cursor's text (`<microseconds>-<id>`)
 /// sorts the same.
+///
+/// It takes little memory, because a listing may hold many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ListCursor {
-    created_at: Timestamp,
+    /// When the upload was created, in microseconds since 1970.
+    created_at: i64,
     id: Uuid,
 }
 
 impl ListCursor {
     /// The cursor of this upload.
     pub fn of(upload: &Upload) -> Self {
-        Self { created_at: upload.created_at, id: upload.id }
+        Self { created_at: upload.created_at.as_microsecond(), id: upload.id }
     }
 
     pub(super) fn id(&self) -> Uuid {
@@ -51,13 +64,14 @@ impl ListCursor {
     }
 
     pub(super) fn created_at(&self) -> Timestamp {
-        self.created_at
+        // Every cursor is made of a time.
+        Timestamp::from_microsecond(self.created_at).unwrap_or(Timestamp::MAX)
     }
 }
 
 impl std::fmt::Display for ListCursor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{:016}-{}", self.created_at.as_microsecond(), self.id)
+        write!(formatter, "{:016}-{}", self.created_at, self.id)
     }
 }
 
@@ -70,8 +84,8 @@ impl FromStr for ListCursor {
 
     fn from_str(text: &str) -> Result<Self, InvalidCursor> {
         let (microseconds, id) = text.split_once('-').ok_or(InvalidCursor)?;
-        let microseconds = microseconds.parse().map_err(|_| InvalidCursor)?;
-        let created_at = Timestamp::from_microsecond(microseconds).map_err(|_| InvalidCursor)?;
+        let created_at = microseconds.parse().map_err(|_| InvalidCursor)?;
+        Timestamp::from_microsecond(created_at).map_err(|_| InvalidCursor)?;
         Ok(Self { created_at, id: Uuid::try_parse(id).map_err(|_| InvalidCursor)? })
     }
 }
@@ -90,68 +104,81 @@ fn prefix(user: Option<&str>) -> String {
     }
 }
 
-impl Owner<'_> {
-    /// The cursor in a key, if the key is on this owner's list.
-    fn cursor(self, key: &str) -> Option<ListCursor> {
-        let cursor = match self {
-            Self::Anyone => key.strip_prefix(PREFIX)?.split_once('/')?.1,
-            Self::User(user) => key.strip_prefix(&prefix(Some(user)))?,
-        };
-        cursor.parse().ok()
+impl Owner {
+    /// What the keys of this owner's uploads begin with.
+    fn prefix(&self) -> String {
+        match self {
+            Self::Anyone => PREFIX.to_owned(),
+            Self::User(user) => prefix(Some(user)),
+        }
     }
 
-    fn owns(self, upload: &Upload) -> bool {
+    fn owns(&self, upload: &Upload) -> bool {
         match self {
             Self::Anyone => true,
-            Self::User(user) => upload.user.as_deref() == Some(user),
+            Self::User(user) => upload.user.as_ref() == Some(user),
         }
     }
 }
 
+/// The cursor in a key, if the key begins with this prefix.
+fn cursor(key: &str, prefix: &str) -> Option<ListCursor> {
+    match keys::parse(key) {
+        Some((_, Role::Listed(cursor))) if key.starts_with(prefix) => Some(cursor),
+        _ => None,
+    }
+}
+
 impl<S: Store> Uploads<S> {
-    /// The cursors of the owner's uploads after a cursor, oldest first, at most `limit` of them. An upload may be gone
-    /// when it is looked up.
+    /// Lists the owner's uploads after a cursor, at most `limit` of them.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn list(
-        &self,
-        owner: Owner<'_>,
-        after: Option<ListCursor>,
-        limit: usize,
-    ) -> Result<Vec<ListCursor>, Error> {
+    pub async fn list(&self, owner: &Owner, after: Option<ListCursor>, limit: usize) -> Result<Listing, Error> {
+        let prefix = owner.prefix();
         let mut keys = self.records.keys();
-        let mut cursors = BTreeSet::new();
+        let mut listing = Listing::default();
         while let Some(key) = keys.try_next().await? {
-            let Some(cursor) = owner.cursor(&key).filter(|cursor| after.is_none_or(|after| *cursor > after)) else {
+            let Some(cursor) = cursor(&key, &prefix).filter(|cursor| after.is_none_or(|after| *cursor > after)) else {
                 continue;
             };
-            cursors.insert(cursor);
-            if cursors.len() > limit {
-                cursors.pop_last();
+            listing.cursors.insert(cursor);
+            if listing.cursors.len() > limit {
+                listing.cursors.pop_last();
+                listing.goes_on = true;
             }
         }
-        Ok(cursors.into_iter().collect())
+        Ok(listing)
     }
 
-    /// The owner's uploads at these cursors, in their order. Uploads that are gone or damaged are left out.
-    pub fn look_up<'a>(&self, owner: Owner<'a>, cursors: Vec<ListCursor>) -> LocalBoxStream<'a, Result<Upload, Error>> {
+    /// The owner's uploads at these cursors, each with its cursor. There is `None` for an upload that is gone or
+    /// damaged.
+    pub fn look_up(
+        &self,
+        owner: Owner,
+        cursors: BTreeSet<ListCursor>,
+    ) -> LocalBoxStream<'static, Result<(ListCursor, Option<Upload>), Error>> {
         let uploads = self.clone();
         let lookups = stream::iter(cursors).map(move |cursor| {
-            let uploads = uploads.clone();
+            let (uploads, owner) = (uploads.clone(), owner.clone());
             async move {
-                match uploads.find(cursor.id).await {
-                    Ok(upload) => Ok(Some(upload).filter(|upload| owner.owns(upload))),
-                    Err(Error::NotFound) => Ok(None),
-                    Err(Error::Damaged(damage)) => {
-                        log_skipped(cursor.id, &damage);
-                        Ok(None)
-                    }
-                    Err(error) => Err(error),
-                }
+                let found = uploads.find_listed(cursor.id).await?;
+                Ok((cursor, found.filter(|upload| owner.owns(upload))))
             }
         });
-        lookups.buffered(READS_IN_FLIGHT).try_filter_map(|found| async move { Ok(found) }).boxed_local()
+        lookups.buffered(READS_IN_FLIGHT).boxed_local()
+    }
+
+    async fn find_listed(&self, id: Uuid) -> Result<Option<Upload>, Error> {
+        match self.find(id).await {
+            Ok(upload) => Ok(Some(upload)),
+            Err(Error::NotFound) => Ok(None),
+            Err(Error::Damaged(damage)) => {
+                log_skipped(id, &damage);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

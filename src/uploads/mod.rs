@@ -56,7 +56,7 @@ pub use checksum::{Algorithm, Checksum};
 pub use clock::{Clock, SystemClock};
 pub use complete::{Expected, Verified};
 pub use error::{Damage, Error};
-pub use list::{InvalidCursor, ListCursor, Owner};
+pub use list::{InvalidCursor, ListCursor, Listing, Owner};
 pub use read::ByteStream;
 pub use record::{NewUpload, Upload};
 pub use short_id::short_id;

@@ -49,9 +49,10 @@ pub enum ChecksumCheck {
 
 /// How an application's uploads differ from the ready-made component's.
 ///
-/// One value handles one request. Each method has a default, which follows the settings.
+/// One value handles one request, and lives as long as the response is sent. Each method has a default, which follows
+/// the settings.
 #[allow(async_fn_in_trait)] // A component has one thread: nothing needs to be `Send`.
-pub trait View {
+pub trait View: 'static {
     /// The name of the form's file part.
     fn field_name<'a>(&'a self, context: RequestContext<'a>) -> &'a str {
         &context.settings.field_name

@@ -1,6 +1,10 @@
 //! The list of uploads: the peer's plain array, or pages of it for a client with many uploads.
 
-use futures::stream::TryStreamExt;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures::future;
+use futures::stream::{self, Stream, StreamExt, TryStream, TryStreamExt};
 use http::header::LINK;
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -12,11 +16,17 @@ use crate::http::{ResponseBody, response};
 use crate::identity::Identity;
 use crate::protocol::Context;
 use crate::store::Store;
-use crate::uploads::{ListCursor, Owner, Upload};
+use crate::uploads::{ListCursor, Listing, Owner, Upload};
 use crate::view::View;
 
-/// The most uploads on a page.
+/// The most uploads on a page, and the most records that are read for one.
 const MAX_LIMIT: usize = 1_000;
+/// The most uploads on a list without a limit. A listing holds the place of each of them in memory.
+const MAX_LISTED: usize = 100_000;
+/// How many bytes of a list are sent at once.
+const FRAME: usize = 32 * 1024;
+/// The most bytes of a page that has to be in memory, because only its records tell which uploads are on it.
+const MAX_PAGE: usize = 512 * 1024;
 
 /// What the query asks for.
 #[derive(Debug, Default)]
@@ -27,42 +37,78 @@ struct Query {
 }
 
 /// Answers with the uploads that the request's user may list, oldest first.
-pub(super) async fn list_uploads<S: Store, V: View>(context: &Context<S, V>) -> Result<Response<ResponseBody>, Error> {
+///
+/// A list costs one listing of the store's keys. If there are more uploads than the answer has, it has a link to the
+/// next page.
+pub(super) async fn list_uploads<S: Store, V: View>(
+    context: &Rc<Context<S, V>>,
+) -> Result<Response<ResponseBody>, Error> {
     let text = context.request.uri.query().unwrap_or_default();
     let query = Query::read(text)?;
     let Some(owner) = owner(context) else {
         return Ok(response::json(StatusCode::OK, &[(); 0]));
     };
-    match query.limit {
-        Some(limit) => {
-            let (uploads, last) = page(context, owner, &query, limit).await?;
-            let mut array = JsonArray::new();
-            uploads.iter().for_each(|upload| array.push(&describe(context, upload)));
-            let mut response = array.into_response();
-            if let Some(cursor) = last {
-                link_next(&mut response, &context.urls.next_page(text, cursor));
-            }
-            Ok(response)
-        }
-        None => all(context, owner, &query).await,
+    let (mut response, last) = match (query.limit, query.status) {
+        (Some(limit), Some(_)) => chosen(context, owner, &query, limit).await?,
+        (limit, _) => all(context, owner, query, limit.unwrap_or(MAX_LISTED)).await?,
+    };
+    if let Some(cursor) = last {
+        link_next(&mut response, &context.urls.next_page(text, cursor));
     }
+    Ok(response)
 }
 
-/// Answers with all uploads at once. It reads the records one after the other, and keeps only their JSON.
+/// A response, and the cursor after which the next page begins, if there is a next page.
+type Page = (Response<ResponseBody>, Option<ListCursor>);
+
+/// The first `limit` uploads. Their records are read while the client takes the answer.
 async fn all<S: Store, V: View>(
-    context: &Context<S, V>,
-    owner: Owner<'_>,
+    context: &Rc<Context<S, V>>,
+    owner: Owner,
+    query: Query,
+    limit: usize,
+) -> Result<Page, Error> {
+    let Listing { cursors, goes_on } = context.uploads.list(&owner, query.after, limit).await?;
+    let last = cursors.last().copied().filter(|_| goes_on);
+    let (uploads, context) = (context.uploads.look_up(owner, cursors), Rc::clone(context));
+    let elements = uploads.try_filter_map(move |(_, upload)| {
+        let wanted = upload.filter(|upload| query.wants(upload));
+        future::ready(Ok(wanted.map(|upload| to_json(&describe(&context, &upload)))))
+    });
+    let mut frames = frames(elements).boxed_local();
+    let first = frames.try_next().await?.unwrap_or_default();
+    // A short list is whole in its first frame. It gets a length, and a failure of the store gets its status.
+    let Some(second) = frames.try_next().await? else {
+        return Ok((response::full(StatusCode::OK, JSON, first.to_vec()), last));
+    };
+    let frames = stream::iter([first, second]).map(Ok).chain(frames);
+    Ok((response::streamed(StatusCode::OK, JSON, frames.boxed_local()), last))
+}
+
+/// At most `limit` uploads of the wanted status. The page is short if it would need too many records.
+async fn chosen<S: Store, V: View>(
+    context: &Rc<Context<S, V>>,
+    owner: Owner,
     query: &Query,
-) -> Result<Response<ResponseBody>, Error> {
-    let cursors = context.uploads.list(owner, query.after, usize::MAX).await?;
+    limit: usize,
+) -> Result<Page, Error> {
+    let Listing { cursors, goes_on } = context.uploads.list(&owner, query.after, MAX_LIMIT).await?;
+    let end = cursors.last().copied();
     let mut uploads = context.uploads.look_up(owner, cursors);
-    let mut array = JsonArray::new();
-    while let Some(upload) = uploads.try_next().await? {
-        if query.wants(&upload) {
-            array.push(&describe(context, &upload));
+    let (mut array, mut last, mut count) = (JsonArray::default(), None, 0);
+    while let Some((cursor, upload)) = uploads.try_next().await? {
+        last = Some(cursor);
+        let Some(upload) = upload.filter(|upload| query.wants(upload)) else {
+            continue;
+        };
+        array.push(&to_json(&describe(context, &upload)));
+        count += 1;
+        if count == limit || array.text.len() > MAX_PAGE {
+            break;
         }
     }
-    Ok(array.into_response())
+    let last = last.filter(|last| goes_on || Some(*last) != end);
+    Ok((response::full(StatusCode::OK, JSON, array.finish()), last))
 }
 
 /// Adds a link to the next page (RFC 8288).
@@ -72,67 +118,60 @@ fn link_next(response: &mut Response<ResponseBody>, url: &str) {
     }
 }
 
-/// A JSON array that is being written. It keeps only the text of its elements.
-struct JsonArray(Vec<u8>);
+const JSON: &str = "application/json";
+
+/// An element's text.
+fn to_json(element: &impl Serialize) -> Vec<u8> {
+    // Strings and numbers always serialise.
+    serde_json::to_vec(element).unwrap_or_default()
+}
+
+/// A JSON array that is being written.
+#[derive(Default)]
+struct JsonArray {
+    /// What has been written and not been sent yet.
+    text: Vec<u8>,
+    has_elements: bool,
+}
 
 impl JsonArray {
-    fn new() -> Self {
-        Self(vec![b'['])
+    fn push(&mut self, element: &[u8]) {
+        self.text.push(if self.has_elements { b',' } else { b'[' });
+        self.text.extend_from_slice(element);
+        self.has_elements = true;
     }
 
-    fn push(&mut self, element: &impl Serialize) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        // Strings and numbers always serialise.
-        let _ = serde_json::to_writer(&mut self.0, element);
-    }
-
-    fn into_response(mut self) -> Response<ResponseBody> {
-        self.0.push(b']');
-        response::full(StatusCode::OK, "application/json", self.0)
+    fn finish(mut self) -> Vec<u8> {
+        self.text.extend_from_slice(if self.has_elements { b"]" } else { b"[]" });
+        self.text
     }
 }
 
-/// At most `limit` uploads, and the cursor after which the next page begins, if there is a next page.
-async fn page<S: Store, V: View>(
-    context: &Context<S, V>,
-    owner: Owner<'_>,
-    query: &Query,
-    limit: usize,
-) -> Result<(Vec<Upload>, Option<ListCursor>), Error> {
-    let mut page = Vec::new();
-    let mut after = query.after;
-    loop {
-        // One cursor more than a page needs tells whether the list goes on.
-        let cursors = context.uploads.list(owner, after, limit + 1).await?;
-        let is_last = cursors.len() <= limit;
-        let mut uploads = context.uploads.look_up(owner, cursors.clone());
-        while let Some(upload) = uploads.try_next().await? {
-            if !query.wants(&upload) {
-                continue;
+/// The text of a JSON array with these elements, in frames.
+fn frames<E>(elements: impl TryStream<Ok = Vec<u8>, Error = E> + Unpin) -> impl Stream<Item = Result<Bytes, E>> {
+    let begun = Some((elements, JsonArray::default()));
+    stream::try_unfold(begun, |state| async {
+        let Some((mut elements, mut array)) = state else {
+            return Ok(None);
+        };
+        while array.text.len() < FRAME {
+            match elements.try_next().await? {
+                Some(element) => array.push(&element),
+                None => return Ok(Some((array.finish().into(), None))),
             }
-            if page.len() == limit {
-                return Ok((page, after));
-            }
-            after = Some(ListCursor::of(&upload));
-            page.push(upload);
         }
-        if is_last {
-            return Ok((page, None));
-        }
-        // The next listing begins after the uploads that were left out.
-        after = cursors.last().copied().max(after);
-    }
+        let frame = std::mem::take(&mut array.text).into();
+        Ok(Some((frame, Some((elements, array)))))
+    })
 }
 
 /// Whose uploads are listed; `None` if no uploads are listed. Without users, an upload's URL is all that it takes to
 /// delete the upload, so there is no list.
-fn owner<S: Store, V: View>(context: &Context<S, V>) -> Option<Owner<'_>> {
+fn owner<S: Store, V: View>(context: &Context<S, V>) -> Option<Owner> {
     match (&context.identity, context.settings.user_restricted) {
         (Identity::Nobody | Identity::Anyone, _) => None,
         (Identity::User(_), false) => Some(Owner::Anyone),
-        (Identity::User(user), true) => Some(Owner::User(user)),
+        (Identity::User(user), true) => Some(Owner::User(user.clone())),
     }
 }
 

@@ -9,6 +9,8 @@ mod form;
 mod list;
 mod multipart;
 
+use std::rc::Rc;
+
 use http::header::EXPECT;
 use http::{HeaderMap, Method, Response, StatusCode};
 use jiff::Timestamp;
@@ -41,7 +43,7 @@ const COMPLETE: u8 = 2;
 
 /// Handles a request for the list of uploads.
 pub(super) async fn handle_uploads<S: Store, V: View>(
-    context: &Context<S, V>,
+    context: &Rc<Context<S, V>>,
     body: RequestBody,
     request: &RequestLine,
 ) -> Response<ResponseBody> {

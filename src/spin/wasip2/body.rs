@@ -59,7 +59,7 @@ pub(super) async fn send(response: Response<ResponseBody>, out: ResponseOutparam
     out.set(outgoing);
     let mut frames = match body {
         ResponseBody::Full(bytes) => stream::iter([Ok(bytes)]).boxed_local(),
-        ResponseBody::File(bytes) => bytes,
+        ResponseBody::Stream(bytes) => bytes,
     };
     while let Some(frame) = frames.next().await {
         let bytes = match frame {

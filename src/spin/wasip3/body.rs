@@ -39,7 +39,7 @@ impl http_body::Body for Body {
         let frame = match &mut self.0 {
             ResponseBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             ResponseBody::Full(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
-            ResponseBody::File(bytes) => bytes.as_mut().poll_next(context),
+            ResponseBody::Stream(bytes) => bytes.as_mut().poll_next(context),
         };
         frame.map(|frame| {
             frame.map(|bytes| {

@@ -49,7 +49,8 @@ fn with<T>(change: impl FnOnce(&mut Gate) -> T) -> T {
     GATE.with_borrow_mut(change)
 }
 
-/// An operation on one key under way.
+/// An operation on one key under way. It must end by itself: while nobody polls it, all listings wait, and then all
+/// further operations.
 pub(super) struct Operation;
 
 /// Waits until no listing is under way and it is an operation's turn. Keep the returned value until the operation is

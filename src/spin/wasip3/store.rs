@@ -4,8 +4,10 @@
 //! both copies in memory until the store has answered.
 
 use std::rc::Rc;
+use std::task::Poll;
 
 use bytes::Bytes;
+use futures::channel::oneshot;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use spin_sdk::key_value::wit::key_value;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
@@ -34,18 +36,18 @@ impl SpinStore {
 
 impl Store for SpinStore {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        let _operation = gate::operation().await;
-        Ok(self.0.get(key.to_owned()).await.map_err(failed)?.map(Bytes::from))
+        let (store, key) = (self.0.clone(), key.to_owned());
+        operate(async move { Ok(store.get(key).await?.map(Bytes::from)) }).await
     }
 
     async fn set(&self, key: &str, value: Bytes) -> Result<(), StoreError> {
-        let _operation = gate::operation().await;
-        self.0.set(key.to_owned(), value.into()).await.map_err(failed)
+        let (store, key) = (self.0.clone(), key.to_owned());
+        operate(async move { store.set(key, value.into()).await }).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let _operation = gate::operation().await;
-        self.0.delete(key.to_owned()).await.map_err(failed)
+        let (store, key) = (self.0.clone(), key.to_owned());
+        operate(async move { store.delete(key).await }).await
     }
 
     fn keys(&self) -> Keys {
@@ -53,6 +55,26 @@ impl Store for SpinStore {
         let pages = listing.flat_map(|listing| stream::try_unfold(listing, Listing::next));
         pages.map_ok(|page| stream::iter(page.into_iter().map(Ok))).try_flatten().boxed_local()
     }
+}
+
+/// Runs an operation on one key, apart from listings. An operation that has begun goes on by itself. A download reads
+/// ahead, and looks at what it has read only when its client takes more. Until then, a listing would wait for it.
+async fn operate<T: 'static>(
+    operation: impl Future<Output = Result<T, key_value::Error>> + 'static,
+) -> Result<T, StoreError> {
+    let mut operation = Box::pin(async move {
+        let _turn = gate::operation().await;
+        operation.await.map_err(failed)
+    });
+    if let Poll::Ready(result) = futures::poll!(&mut operation) {
+        return result;
+    }
+    let (sender, result) = oneshot::channel();
+    wit_bindgen::spawn(async move {
+        // Nobody takes the result of an operation whose request was given up.
+        let _ = sender.send(operation.await);
+    });
+    result.await.unwrap_or_else(|given_up| Err(StoreError::new(StoreErrorKind::Unavailable, given_up)))
 }
 
 /// How many keys are read from the store at a time.
