@@ -132,7 +132,7 @@ fn a_page_costs_one_listing_and_a_bounded_number_of_records() {
     copy(&server, &url, 2_500);
     let last = client.upload_whole("f", b"abc").expect(200).text("id");
     // The copies are younger than the last one, which is the second upload of the list.
-    assert_eq!(ids(&client, "/uploads/?limit=1&status=2"), [last.clone()]);
+    assert_eq!(ids(&client, "/uploads/?limit=1&status=2"), std::slice::from_ref(&last));
 
     let (mut path, mut pages, mut listed) = (Some("/uploads/?limit=5&status=2".to_owned()), 0, Vec::new());
     while let Some(page) = path {
