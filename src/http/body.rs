@@ -21,6 +21,9 @@ pub enum BodyError {
     /// The body is longer than the limit, in bytes.
     #[error("The request's body exceeds the limit ({0} bytes)")]
     TooLong(u64),
+    /// The client sent nothing for a while, and other requests waited for the memory that this one held.
+    #[error("The request's body stopped while other requests waited; send the request again")]
+    Stalled,
 }
 
 impl BodyError {
@@ -29,6 +32,7 @@ impl BodyError {
         match self {
             Self::CutOff(_) => "body_cut_off",
             Self::TooLong(_) => "body_too_large",
+            Self::Stalled => "body_stalled",
         }
     }
 }

@@ -1,45 +1,59 @@
 //! Checks a request's body: against a limit of its length, and against the digests in the request's headers.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use bytes::Bytes;
+use futures::future::{Either, Fuse, FutureExt, LocalBoxFuture, select};
 use futures::stream::StreamExt;
 use http::HeaderMap;
 
 use super::body::{BodyError, RequestBody, content_length};
 use super::digest::{self, Digest};
 use super::failure::Failure;
+use crate::uploads::Room;
 
 /// A body that is checked while it is read.
 ///
 /// A parser reads it frame by frame, and may stop before its end. [`finish`](Self::finish) reads the rest.
 pub(crate) struct CheckedBody {
     body: RequestBody,
-    received: u64,
+    received: Rc<Cell<u64>>,
     limit: Option<u64>,
     digests: Vec<Digest>,
+    /// Ends if the client has stalled, and has to make room for others.
+    stalled: Fuse<LocalBoxFuture<'static, ()>>,
 }
 
 impl CheckedBody {
-    /// Prepares to check the body of a request with these headers, against a limit in bytes.
+    /// Prepares to check the body of a request with these headers, against a limit in bytes. `room` is the memory that
+    /// the request shares with others.
     ///
     /// # Errors
     /// [`BodyError::TooLong`] if `Content-Length` is above the limit; [`Failure::UnreadableDigest`].
-    pub(crate) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>) -> Result<Self, Failure> {
+    pub(crate) fn new(headers: &HeaderMap, body: RequestBody, limit: Option<u64>, room: Room) -> Result<Self, Failure> {
         let length = content_length(headers);
         if let Some(limit) = limit.filter(|limit| length.is_some_and(|length| length > *limit)) {
             return Err(BodyError::TooLong(limit).into());
         }
         let digests = digest::from_headers(headers).map_err(Failure::UnreadableDigest)?;
-        Ok(Self { body, received: 0, limit, digests })
+        let received = Rc::default();
+        let stalled = room.stalled(Rc::clone(&received)).boxed_local().fuse();
+        Ok(Self { body, received, limit, digests, stalled })
     }
 
     /// The next frame; `None` at the body's end.
     pub(crate) async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
-        let frame = self.body.next().await?;
+        let frame = match select(self.body.next(), &mut self.stalled).await {
+            Either::Left((frame, _)) => frame?,
+            Either::Right(_) => return Some(Err(BodyError::Stalled)),
+        };
         let Ok(bytes) = &frame else {
             return Some(frame);
         };
-        self.received += bytes.len() as u64;
-        if let Some(limit) = self.limit.filter(|limit| self.received > *limit) {
+        let received = self.received.get() + bytes.len() as u64;
+        self.received.set(received);
+        if let Some(limit) = self.limit.filter(|limit| received > *limit) {
             return Some(Err(BodyError::TooLong(limit)));
         }
         for digest in &mut self.digests {

@@ -79,6 +79,7 @@ impl Failure {
             Self::ViewFailed(_) => StatusCode::BAD_GATEWAY,
             Self::Setting(_) | Self::ViewStatus(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Body(BodyError::TooLong(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::Stalled) => StatusCode::REQUEST_TIMEOUT,
             Self::Upload(error) => upload_status(error),
             _ => StatusCode::BAD_REQUEST,
         }

@@ -25,7 +25,7 @@ use crate::http::{Outbound, RequestBody, ResponseBody, caching, cors, cross_site
 use crate::identity::Identity;
 use crate::settings::Settings;
 use crate::store::Store;
-use crate::uploads::{Clock, Uploads};
+use crate::uploads::{Clock, Room, Uploads};
 use crate::view::{DefaultView, View};
 use context::Context;
 use route::Route;
@@ -73,6 +73,11 @@ impl<S: Store, V: View> Service<S, V> {
     /// The service with another view.
     pub fn with_view<W: View>(self, view: W) -> Service<S, W> {
         Service { settings: self.settings, uploads: self.uploads, view, outbound: self.outbound }
+    }
+
+    /// The service in memory that other requests use, too.
+    pub fn with_room(self, room: Room) -> Self {
+        Self { uploads: self.uploads.with_room(room), ..self }
     }
 
     /// The service with a way to call other servers. The completion hook needs it.

@@ -21,9 +21,9 @@ pub use wasip2::{SpinStore, serve};
 pub use wasip3::{Body, SpinStore, serve};
 
 #[cfg(feature = "wasip2")]
-use wasip2::{SpinOutbound, read_variable};
+use wasip2::{SpinOutbound, read_variable, room};
 #[cfg(feature = "wasip3")]
-use wasip3::{SpinOutbound, read_variable};
+use wasip3::{SpinOutbound, read_variable, room};
 
 use std::collections::HashMap;
 
@@ -73,7 +73,7 @@ async fn service(value_of: impl Fn(&str) -> Option<String>) -> Result<Service<Sp
     } else {
         Some(open(&variable::BLOB_STORE, &settings.blob_store).await?)
     };
-    Ok(Service::new(settings, records, blobs, SystemClock).with_outbound(SpinOutbound))
+    Ok(Service::new(settings, records, blobs, SystemClock).with_outbound(SpinOutbound).with_room(room()))
 }
 
 /// Reads all variables at once, because each may come from a server of its own.

@@ -3,6 +3,7 @@
 //! Bytes arrive in frames of any size. They are hashed, cut into segments, and stored while more bytes arrive. They
 //! count only when the record is written.
 
+use std::num::NonZeroU32;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
@@ -31,6 +32,9 @@ const HASHED_LATER: usize = 4;
 /// than usual.
 const BYTES_HASHED_LATER: u64 = 3_500_000;
 
+/// The largest segments of an append that begins while memory is short, in bytes. `segment_size` may be larger.
+const SHORT_SEGMENT: usize = 1_000_000;
+
 type Write = LocalBoxFuture<'static, Result<(), StoreError>>;
 type Writes = FuturesUnordered<Write>;
 
@@ -54,6 +58,8 @@ pub struct Append<S> {
     /// How many bytes are to come in all; `None` if that is not known.
     expected: Option<u64>,
     hasher: Hasher,
+    /// The size of this append's segments, in bytes.
+    segment_size: usize,
     segment: BytesMut,
     /// Whether the current segment is hashed after it has been sent.
     hash_later: bool,
@@ -108,6 +114,7 @@ impl<S: Store> Append<S> {
             room: upload.total.map(|total| total.saturating_sub(upload.offset())),
             expected: None,
             hasher: upload.hasher()?,
+            segment_size: upload.segment_size as usize,
             upload,
             segment: BytesMut::new(),
             hash_later: false,
@@ -127,7 +134,7 @@ impl<S: Store> Append<S> {
         self.sent + self.segment.len() as u64
     }
 
-    /// Declares how many bytes are to come, which makes the last of them faster. It is not a limit.
+    /// Declares about how many bytes are to come, which makes the last of them faster. It is not a limit.
     pub fn expect(&mut self, bytes: u64) {
         self.expected = Some(bytes);
     }
@@ -142,19 +149,19 @@ impl<S: Store> Append<S> {
         self.upload.filename = filename;
     }
 
-    /// Adds bytes. It waits for the store only while as many segments as allowed are on their way to it.
+    /// Adds bytes. It waits for the store while as many segments as allowed are on their way to it, and for room in
+    /// memory before each segment.
     ///
     /// # Errors
     /// [`Error::PastTotal`] if the bytes go beyond the upload's total; [`Error::Store`]. After an error, the append can
     /// only be discarded.
     pub async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         self.check_room(bytes.len())?;
-        let segment_size = self.upload.segment_size as usize;
         while !bytes.is_empty() {
             if self.segment.is_empty() {
-                self.begin_segment(segment_size);
+                self.begin_segment().await?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(segment_size - self.segment.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(self.segment_size - self.segment.len()));
             self.segment.extend_from_slice(now);
             // The bytes are hashed now, while they are in the processor's cache. The store gets the segment without a
             // copy.
@@ -162,7 +169,7 @@ impl<S: Store> Append<S> {
                 self.hasher.update(now);
             }
             bytes = later;
-            if self.segment.len() == segment_size {
+            if self.segment.len() == self.segment_size {
                 self.send_segment().await?;
             }
         }
@@ -176,17 +183,30 @@ impl<S: Store> Append<S> {
         }
     }
 
-    fn begin_segment(&mut self, segment_size: usize) {
-        let near = BYTES_HASHED_LATER.min(HASHED_LATER as u64 * segment_size as u64);
-        let near_the_end = self.expected.is_some_and(|expected| expected.saturating_sub(self.sent) <= near);
-        self.hash_later = near_the_end && self.unhashed.len() < HASHED_LATER;
+    async fn begin_segment(&mut self) -> Result<(), Error> {
+        let room = self.uploads.room.clone();
+        if self.sent == 0 && !room.is_ample() {
+            self.segment_size = self.segment_size.min(SHORT_SEGMENT);
+        }
+        let left = self.expected.map(|expected| expected.saturating_sub(self.sent));
+        let near = BYTES_HASHED_LATER.min((HASHED_LATER * self.segment_size) as u64);
+        let near_the_end = left.is_some_and(|left| left <= near);
+        self.hash_later = near_the_end && self.unhashed.len() < HASHED_LATER && room.is_ample();
         if !self.hash_later {
             self.hash_the_rest();
         }
-        // The first segment grows as needed, because it is often the only one, and small.
-        if self.sent > 0 {
-            self.segment.reserve(segment_size);
-        }
+        let len = left.and_then(|left| usize::try_from(left).ok()).unwrap_or(usize::MAX).min(self.segment_size);
+        let promise = match room.take_if_ample(len) {
+            Some(promise) => promise,
+            None => {
+                // Nobody may wait for room while it holds segments that are on their way: if all do, none gets any.
+                drain(&mut self.writes).await?;
+                room.take(len).await
+            }
+        };
+        self.segment = BytesMut::with_capacity(len);
+        drop(promise);
+        Ok(())
     }
 
     fn hash_the_rest(&mut self) {
@@ -252,7 +272,9 @@ impl<S: Store> Append<S> {
         self.hash_the_rest();
         let page = self.upload.chunks.take_page(self.tag);
         if self.sent > 0 {
-            self.upload.chunks.push(Entry { len: self.sent, tag: self.tag });
+            let size = u32::try_from(self.segment_size).ok().filter(|size| *size != self.upload.segment_size);
+            let segment_size = size.and_then(NonZeroU32::new);
+            self.upload.chunks.push(Entry { len: self.sent, tag: self.tag, segment_size });
         }
         self.upload.checksum = Progress::Running(self.hasher.save());
 
@@ -276,7 +298,7 @@ impl<S: Store> Append<S> {
     pub async fn discard(mut self) {
         // A write under way could end after the removal of what it wrote.
         let _ = drain(&mut self.writes).await;
-        let offsets = (0..self.sent).step_by(self.upload.segment_size as usize);
+        let offsets = (0..self.sent).step_by(self.segment_size);
         let removals = stream::iter(offsets).for_each_concurrent(REMOVALS_IN_FLIGHT, async |offset| {
             let key = keys::data(self.upload.id, self.start + offset, self.tag);
             let _ = self.uploads.blobs.delete(&key).await;

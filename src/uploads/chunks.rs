@@ -5,6 +5,8 @@
 //! the next level, and so on. So a list of n chunks has a few entries on each of log(n) levels. The entries of the
 //! highest level come first in the file.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,23 +20,46 @@ const MAX_LEVELS: usize = 16;
 
 /// A range of the file's bytes: a chunk, or the chunks of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u64, Uuid)", into = "(u64, Uuid)")]
+#[serde(from = "Written", into = "Written")]
 pub(super) struct Entry {
     /// The length in bytes.
     pub(super) len: u64,
     /// The tag that the chunk or the page was written under.
     pub(super) tag: Uuid,
+    /// The size of a chunk's segments in bytes, where it is not the upload's.
+    pub(super) segment_size: Option<NonZeroU32>,
 }
 
-impl From<(u64, Uuid)> for Entry {
-    fn from((len, tag): (u64, Uuid)) -> Self {
-        Self { len, tag }
+impl Entry {
+    /// An entry for a page, or for a chunk in segments of the upload's size.
+    pub(super) fn new(len: u64, tag: Uuid) -> Self {
+        Self { len, tag, segment_size: None }
     }
 }
 
-impl From<Entry> for (u64, Uuid) {
-    fn from(entry: Entry) -> Self {
-        (entry.len, entry.tag)
+/// An entry as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Usual(u64, Uuid),
+    Short(u64, Uuid, NonZeroU32),
+}
+
+impl From<Written> for Entry {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Usual(len, tag) => Self::new(len, tag),
+            Written::Short(len, tag, size) => Self { len, tag, segment_size: Some(size) },
+        }
+    }
+}
+
+impl From<Entry> for Written {
+    fn from(Entry { len, tag, segment_size }: Entry) -> Self {
+        match segment_size {
+            None => Self::Usual(len, tag),
+            Some(size) => Self::Short(len, tag, size),
+        }
     }
 }
 
@@ -70,7 +95,7 @@ impl Chunks {
         let level = self.levels.iter().position(|entries| entries.len() >= FANOUT)?;
         let page: Vec<Entry> = self.levels[level].drain(..FANOUT).collect();
         let len = page.iter().map(|entry| entry.len).sum();
-        self.push_at(level + 1, Entry { len, tag });
+        self.push_at(level + 1, Entry::new(len, tag));
         Some(page)
     }
 
@@ -141,7 +166,7 @@ mod tests {
             if let Some(page) = chunks.take_page(tag) {
                 pages.insert(tag, page);
             }
-            chunks.push(Entry { len: u64::try_from(number).unwrap(), tag });
+            chunks.push(Entry::new(u64::try_from(number).unwrap(), tag));
             largest = largest.max(serde_json::to_vec(&chunks).unwrap().len());
         }
         let found: Vec<u64> = chunks.levels().flat_map(|(level, entries)| flatten(level, entries, &pages)).collect();

@@ -22,6 +22,8 @@ use crate::store::Store;
 
 /// How many records are fetched ahead of the reader.
 const READS_IN_FLIGHT: usize = 4;
+/// How many cursors a listing holds even while memory is short. They take less than 100 kB.
+const CURSORS_AT_LEAST: usize = 1_000;
 const PREFIX: &str = "list/";
 
 /// Whose uploads to list.
@@ -143,7 +145,9 @@ impl<S: Store> Uploads<S> {
                 continue;
             };
             listing.cursors.insert(cursor);
-            if listing.cursors.len() > limit {
+            // A listing that waited for memory would hold up all others of its instance. So the page is short.
+            let is_short = listing.cursors.len() > CURSORS_AT_LEAST && self.room.is_short();
+            if listing.cursors.len() > limit || is_short {
                 listing.cursors.pop_last();
                 listing.goes_on = true;
             }

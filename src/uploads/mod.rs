@@ -47,6 +47,7 @@ mod keys;
 mod list;
 mod read;
 mod record;
+mod room;
 mod short_id;
 mod sweep;
 
@@ -59,6 +60,7 @@ pub use error::{Damage, Error};
 pub use list::{InvalidCursor, ListCursor, Listing, Owner};
 pub use read::ByteStream;
 pub use record::{NewUpload, Upload};
+pub use room::{Memory, Room};
 pub use short_id::short_id;
 pub(crate) use short_id::short_ids;
 pub use sweep::{InvalidSweepCursor, Sweep, SweepCursor, Swept};
@@ -83,6 +85,7 @@ pub struct Uploads<S> {
     blobs_apart: bool,
     clock: Rc<dyn Clock>,
     began_at: Timestamp,
+    room: Room,
 }
 
 impl<S: Store> Uploads<S> {
@@ -92,7 +95,17 @@ impl<S: Store> Uploads<S> {
     pub fn new(records: S, blobs: Option<S>, clock: impl Clock + 'static) -> Self {
         let (blobs_apart, began_at) = (blobs.is_some(), clock.now());
         let blobs = blobs.unwrap_or_else(|| records.clone());
-        Self { records, blobs, blobs_apart, clock: Rc::new(clock), began_at }
+        Self { records, blobs, blobs_apart, clock: Rc::new(clock), began_at, room: Room::default() }
+    }
+
+    /// The same uploads, in memory that other requests use, too.
+    pub fn with_room(self, room: Room) -> Self {
+        Self { room, ..self }
+    }
+
+    /// The memory that the request shares with others.
+    pub(crate) fn room(&self) -> &Room {
+        &self.room
     }
 
     /// When the request began. An upload that it creates has this time.

@@ -1,8 +1,11 @@
-//! Reading an upload's bytes, or any range of them.
+//! Reading an upload's bytes, or any range of them: which parts of its contents they are in.
+
+mod download;
 
 use std::ops::Range;
 
 use bytes::Bytes;
+use futures::future;
 use futures::stream::{self, LocalBoxStream, Stream, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
@@ -12,9 +15,6 @@ use super::record::Upload;
 use super::short_id::short_ids;
 use super::{Error, Uploads, keys};
 use crate::store::Store;
-
-/// How many segments are fetched ahead of the reader.
-const READS_IN_FLIGHT: usize = 2;
 
 /// A file's bytes in order, each item at most a segment.
 pub type ByteStream = LocalBoxStream<'static, Result<Bytes, Error>>;
@@ -37,6 +37,8 @@ impl Part {
 /// Bytes of the file: some or all of the segment under `key`.
 pub(super) struct Segment {
     key: String,
+    /// How many bytes the whole segment has.
+    len: usize,
     wanted: Range<usize>,
 }
 
@@ -46,17 +48,13 @@ impl<S: Store> Uploads<S> {
     /// The stream ends with [`Error::Damaged`] if a part is missing (the upload may have been deleted meanwhile), or
     /// with [`Error::Store`].
     pub fn read(&self, upload: &Upload, range: Range<u64>) -> ByteStream {
-        let blobs = self.blobs.clone();
-        let fetches = self.parts(upload, range).try_filter_map(move |part| {
-            let blobs = blobs.clone();
-            async move {
-                Ok(match part {
-                    Part::Segment(segment) => Some(fetch(blobs, segment)),
-                    Part::Page(_) => None,
-                })
-            }
+        let segments = self.parts(upload, range).try_filter_map(|part| {
+            future::ready(Ok(match part {
+                Part::Segment(segment) => Some(segment),
+                Part::Page(_) => None,
+            }))
         });
-        fetches.try_buffered(READS_IN_FLIGHT).boxed_local()
+        download::read(self.blobs.clone(), self.room.clone(), segments.boxed_local())
     }
 
     /// The keys of the upload's contents in `range`.
@@ -70,15 +68,17 @@ impl<S: Store> Uploads<S> {
     }
 }
 
-async fn fetch<S: Store>(blobs: S, segment: Segment) -> Result<Bytes, Error> {
-    let Segment { key, wanted } = segment;
-    let Some(bytes) = blobs.get(&key).await? else {
-        return Err(Damage::new(format!("{} is missing", short_ids(&key))).into());
-    };
-    if bytes.len() < wanted.end {
-        return Err(Damage::new(format!("{} has only {} bytes", short_ids(&key), bytes.len())).into());
+impl Segment {
+    async fn fetch<S: Store>(&self, blobs: &S) -> Result<Bytes, Error> {
+        let Self { key, wanted, .. } = self;
+        let Some(bytes) = blobs.get(key).await? else {
+            return Err(Damage::new(format!("{} is missing", short_ids(key))).into());
+        };
+        if bytes.len() < wanted.end {
+            return Err(Damage::new(format!("{} has only {} bytes", short_ids(key), bytes.len())).into());
+        }
+        Ok(bytes.slice(wanted.clone()))
     }
-    Ok(bytes.slice(wanted))
 }
 
 /// A walk through the list of chunks and its pages.
@@ -154,10 +154,11 @@ impl<S: Store> Walk<S> {
 
     /// The chunk's segment at `from`, if any of it is wanted. The rest of the chunk becomes the next step.
     fn next_segment(&mut self, start: u64, mut from: u64, entry: Entry) -> Option<Segment> {
+        let segment_size = entry.segment_size.map_or(self.segment_size, |size| size.get().into());
         if from == 0 && self.range.start > start {
-            from = (self.range.start - start) / self.segment_size * self.segment_size;
+            from = (self.range.start - start) / segment_size * segment_size;
         }
-        let len = self.segment_size.min(entry.len - from.min(entry.len));
+        let len = segment_size.min(entry.len - from.min(entry.len));
         let place = start + from;
         if len == 0 || place >= self.range.end {
             return None;
@@ -165,7 +166,8 @@ impl<S: Store> Walk<S> {
         self.ahead.push(Step::Chunk { start, from: from + len, entry });
         let wanted_from = self.range.start.saturating_sub(place).min(len);
         let wanted_to = (self.range.end - place).min(len);
-        Some(Segment { key: keys::data(self.id, place, entry.tag), wanted: to_usize(wanted_from)..to_usize(wanted_to) })
+        let wanted = to_usize(wanted_from)..to_usize(wanted_to);
+        Some(Segment { key: keys::data(self.id, place, entry.tag), len: to_usize(len), wanted })
     }
 }
 

@@ -178,8 +178,8 @@ impl<S: Store> AppendSink<S> {
         Self { append: Ok(append), limit }
     }
 
-    /// Declares how many bytes are to come.
-    fn expect(&mut self, bytes: u64) {
+    /// Declares about how many bytes are to come.
+    pub(super) fn expect(&mut self, bytes: u64) {
         if let Ok(append) = &mut self.append {
             append.expect(bytes);
         }

@@ -7,7 +7,7 @@ use super::chunk::{AppendSink, new_upload};
 use super::error::Error;
 use super::form::{Form, Ignored};
 use super::{describe, describe_under, filename, is_short, read_form, upload_response};
-use crate::http::{RequestBody, ResponseBody};
+use crate::http::{RequestBody, ResponseBody, content_length};
 use crate::protocol::Context;
 use crate::store::Store;
 use crate::uploads::{self, Algorithm, Append, Expected, Upload, Verified};
@@ -47,6 +47,9 @@ pub(super) async fn upload_whole_file<S: Store, V: View>(
         Err(fault) => return Err(refuse_whole_file(context, body, limit, fault).await),
     };
     let mut sink = AppendSink::new(append, limit.unwrap_or(u64::MAX));
+    if let Some(length) = content_length(&context.request.headers) {
+        sink.expect(length);
+    }
     let form = read_form(context, body, false, &mut sink).await;
     let form = match form.and_then(|form| check_whole_file(form, limit)) {
         Ok(form) => form,

@@ -132,7 +132,7 @@ async fn read_form<S: Store, V: View>(
     if let Some(encoding) = content_encoding(headers) {
         return Err(Failure::ContentEncoding(encoding).into());
     }
-    let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes)?;
+    let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes, context.uploads.room().clone())?;
     let kind = FormKind { file_field: context.view.field_name(context.for_view()), may_be_raw };
     Form::read(&context.request, body, kind, sink).await
 }

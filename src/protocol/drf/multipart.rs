@@ -14,7 +14,7 @@ use super::error::Error;
 use crate::http::checked_body::CheckedBody;
 
 /// The most bytes of a part's head. The head is held in memory.
-const HEAD_LIMIT: usize = 1024 * 1024;
+const HEAD_LIMIT: usize = 64 * 1024;
 /// The most headers of a part.
 const HEADERS_LIMIT: usize = 64;
 /// The longest boundary (RFC 2046, 5.1.1).
@@ -163,6 +163,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::uploads::Room;
 
     const FORM: &str = "multipart/form-data; boundary=x";
 
@@ -180,7 +181,7 @@ mod tests {
             let length = lengths.next().unwrap_or_default().min(form.len());
             Poll::Ready((length > 0).then(|| Ok(form.split_to(length))))
         });
-        CheckedBody::new(&HeaderMap::new(), frames.boxed_local(), None).unwrap()
+        CheckedBody::new(&HeaderMap::new(), frames.boxed_local(), None, Room::default()).unwrap()
     }
 
     /// The name, the file's name and the contents of each part.

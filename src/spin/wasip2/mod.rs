@@ -17,6 +17,7 @@ use spin_sdk::http::{IncomingRequest, ResponseOutparam};
 use spin_sdk::variables;
 
 use crate::http::linger::LINGER_TIME;
+use crate::uploads::Room;
 use crate::view::View;
 
 /// Handles a request with this view. A component calls this in its `#[http_component]` function.
@@ -34,6 +35,11 @@ pub async fn serve<V: View>(view: V, request: IncomingRequest, response: Respons
             body::send(body::bad_request(), response).await;
         }
     }
+}
+
+/// Each request has an instance, and its memory, for itself.
+pub(super) fn room() -> Room {
+    Room::default()
 }
 
 /// A variable's value; `None` where the manifest leaves it out.

@@ -4,10 +4,12 @@ mod body;
 #[cfg(feature = "component")]
 mod component;
 mod gate;
+mod memory;
 mod outbound;
 mod store;
 
 pub use body::Body;
+pub(super) use memory::room;
 pub(super) use outbound::SpinOutbound;
 pub use store::SpinStore;
 

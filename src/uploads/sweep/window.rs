@@ -14,6 +14,8 @@ use crate::store::{Keys, Store};
 /// How many keys one step holds. They take some 3 MB. An upload counts as one, and so does each of its segments and
 /// pages.
 const KEYS_A_STEP: usize = 20_000;
+/// How many keys it holds while memory is short.
+const KEYS_AT_LEAST: usize = 2_000;
 
 /// The listed segments and pages of one upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub(super) struct Window {
 }
 
 impl Window {
-    fn add(&mut self, key: String, id: Uuid, role: Role) {
+    fn add(&mut self, key: String, id: Uuid, role: Role, most: usize) {
         let is_new = !self.uploads.contains_key(&id);
         let found = self.uploads.entry(id).or_default();
         let before = found.contents.len();
@@ -65,7 +67,7 @@ impl Window {
             Role::Listed(cursor) => found.listing = Some((key, cursor.created_at())),
         }
         self.held += found.contents.len() - before + usize::from(is_new);
-        while self.held > KEYS_A_STEP {
+        while self.held > most {
             self.leave_out_last();
         }
     }
@@ -111,7 +113,8 @@ impl<S: Store> Uploads<S> {
                 _ => from.is_behind(id),
             });
             if !is_done && window.wants(id, role) {
-                window.add(key, id, role);
+                let most = if self.room.is_short() { KEYS_AT_LEAST } else { KEYS_A_STEP };
+                window.add(key, id, role, most);
             }
         }
         Ok(window)
