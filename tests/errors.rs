@@ -223,7 +223,7 @@ fn a_part_whose_headers_never_end_is_refused() {
     let body = [head.as_bytes(), "y".repeat(3_000_000).as_bytes()].concat();
     let headers = [("Content-Type", "multipart/form-data; boundary=x"), ("Content-Range", "bytes 0-2/3")];
     let reply = server.client().send(Method::PUT, "/uploads/", &headers, &body).expect(400);
-    assert_eq!(reply.text("detail"), "The headers of a part of the form exceed the limit (1048576 bytes)");
+    assert_eq!(reply.text("detail"), "The headers of a part of the form exceed the limit (65536 bytes)");
     assert_eq!(server.stored(), []);
 }
 
@@ -291,7 +291,8 @@ fn each_fault_has_a_code() {
         (with("Content-Encoding", "gzip"), "unsupported_content_encoding"),
         (with("Content-MD5", "x"), "invalid_digest"),
         (with("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg=="), "digest_mismatch"),
-        (post("multipart/form-data; boundary=x", long_head.as_bytes()), "invalid_multipart"),
+        (post("multipart/form-data; boundary=x", long_head.as_bytes()), "part_head_too_long"),
+        (post("multipart/form-data; boundary=x", b"--x\r\nabc"), "invalid_multipart"),
         (post("application/json", b"{"), "invalid_json"),
         (post("text/plain", b"abc"), "unsupported_media_type"),
         (post("text/plain", &[0; 100_001]), "body_too_large"),

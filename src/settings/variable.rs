@@ -132,7 +132,7 @@ variables! {
     );
     SEGMENT_SIZE = variable(
         "segment_size", "1000000", "a number of bytes from 1 to 10000000",
-        "the most bytes of a segment, which is a value in the store, from 1 to 10000000; hosted platforms allow 1 MB",
+        "the most bytes of a segment, which is a value in the store, from 1 to 10000000; hosted platforms allow 1 MB; an instance that is short of memory makes smaller segments",
     );
     STORE = variable(
         "store", "default", LABEL,
