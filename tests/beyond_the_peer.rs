@@ -111,6 +111,16 @@ fn a_digest_is_checked_before_the_chunk_counts() {
     refused("Content-Digest", "sha-256=abc", "Content-Digest can't be read");
     refused("Content-MD5", "not base64", "Content-MD5 can't be read");
 
+    // Each line counts (RFC 9110, 5.3).
+    let (right, wrong_line) = (format!("md5=:{md5}:"), format!("sha-256=:{wrong}:"));
+    let lines = [("Content-Digest", right.as_str()), ("Content-Digest", wrong_line.as_str())];
+    for lines in [[lines[0], lines[1]], [lines[1], lines[0]]] {
+        assert_eq!(put_raw(&client, &url, range, &lines, chunk).expect(400).code(), "digest_mismatch");
+    }
+    let lines = [("Content-Digest", right.as_str()), ("Content-Digest", "nonsense, ;")];
+    assert_eq!(put_raw(&client, &url, range, &lines, chunk).expect(400).code(), "invalid_digest");
+    assert_eq!(server.stored(), before);
+
     let digest = format!("unknown=:{wrong}:, sha-256=:{sha256}:");
     put_raw(&client, &url, range, &[("Content-Digest", &digest), ("Content-MD5", &md5)], chunk).expect(200);
 

@@ -259,6 +259,44 @@ fn nothing_is_decompressed() {
     client.send_form(Method::PUT, "/uploads/", &headers, Form::new().file("file", "f", b"abc")).expect(200);
 }
 
+/// Other recipients may decide by another line than this service. The lines of a list are one list.
+#[test]
+fn a_header_on_two_lines_is_one_list_or_refused() {
+    let server = Server::start();
+    let client = server.client();
+    let whole = client.upload_whole("f", b"abc").expect(200);
+    let before = server.stored();
+    let once = [
+        ("Content-Disposition", "attachment; filename=a"),
+        ("Content-MD5", "kAFQmDzST7DWlj99KOF/cg=="),
+        ("Content-Range", "bytes 0-2/3"),
+        ("Content-Type", "text/plain"),
+        ("Origin", "https://example.com"),
+        ("Range", "bytes=0-0"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("X-Auth-Secret", "a"),
+    ];
+    for (name, value) in once {
+        let twice = [&once[..], &[(name, value)]].concat();
+        let refused = client.send(Method::PUT, "/uploads/", &twice, b"abc").expect(400);
+        assert_eq!(refused.code(), "repeated_header");
+        assert_eq!(refused.text("detail"), format!("{name} stands on more than one line: send it once"));
+    }
+    let ranges = [("Range", "bytes=0-0"), ("Range", "bytes=1-1")];
+    assert_eq!(client.get_with(&whole.text("file"), &ranges).expect(400).code(), "repeated_header");
+
+    let gzip = [&once[..], &[("Content-Encoding", "identity"), ("Content-Encoding", "gzip")]].concat();
+    let refused = client.send(Method::PUT, "/uploads/", &gzip, b"abc").expect(415);
+    assert!(refused.text("detail").contains("\"gzip\""), "{refused:?}");
+    let parts = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\
+                 Content-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nabc\r\n--x--\r\n";
+    let headers = [("Content-Type", "multipart/form-data; boundary=x"), ("Content-Range", "bytes 0-2/3")];
+    let refused = client.send(Method::PUT, "/uploads/", &headers, parts.as_bytes()).expect(400);
+    assert_eq!(refused.code(), "invalid_multipart");
+    assert_eq!(server.stored(), before);
+    client.send(Method::PUT, "/uploads/", &once, b"abc").expect(200);
+}
+
 /// The codes of docs/http-api.md that a client can cause here. The tests of the hook, of users and of management
 /// requests have the others.
 #[test]
@@ -290,6 +328,7 @@ fn each_fault_has_a_code() {
         (put("bytes 1-3/4", named("f")), "offset_mismatch"),
         (with("Content-Encoding", "gzip"), "unsupported_content_encoding"),
         (with("Content-MD5", "x"), "invalid_digest"),
+        (with("Content-Range", "bytes 0-2/3"), "repeated_header"),
         (with("Content-MD5", "1B2M2Y8AsgTpgAmY7PhCfg=="), "digest_mismatch"),
         (post("multipart/form-data; boundary=x", long_head.as_bytes()), "part_head_too_long"),
         (post("multipart/form-data; boundary=x", b"--x\r\nabc"), "invalid_multipart"),

@@ -26,7 +26,9 @@ fn only_the_token_opens_it() {
     let rules = [("manage_token", "a token of the tests"), ("auth", "jwt"), ("auth_jwt_secret", "other")];
     let server = Server::with(&rules);
     let client = client_of(&server);
-    for headers in [&[][..], &[("Authorization", "Bearer other")], &[("Authorization", "a token of the tests")]] {
+    let twice = [("Authorization", TOKEN), ("Authorization", "Bearer other")];
+    let bad = [&[][..], &[("Authorization", "Bearer other")], &[("Authorization", "a token of the tests")], &twice];
+    for headers in bad {
         let reply = client.send(Method::POST, PATH, headers, b"").expect(401);
         assert_eq!(reply.header("www-authenticate"), "Bearer");
     }

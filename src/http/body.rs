@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::stream::LocalBoxStream;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::CONTENT_LENGTH;
 use thiserror::Error;
 
 use crate::uploads::ByteStream;
@@ -49,15 +49,6 @@ impl Default for ResponseBody {
     fn default() -> Self {
         Self::Full(Bytes::new())
     }
-}
-
-/// The encoding of a request's content, if it has one.
-///
-/// The service decodes no content. A short body may decode to a long one, and the file consists of the bytes that the
-/// client sends.
-pub(crate) fn content_encoding(headers: &HeaderMap) -> Option<String> {
-    let encoding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim().to_owned();
-    (!encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
 /// The length of a request's content in bytes, where the headers say it.

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
 use super::failure::Failure;
+use super::lines;
 use crate::uploads::{Algorithm, Hasher};
 
 /// An algorithm's name in the registry of RFC 9530, which `Content-Digest` and `Repr-Digest` use.
@@ -50,12 +51,11 @@ impl Digest {
 /// The name of the header that can't be read.
 pub(super) fn from_headers(headers: &HeaderMap) -> Result<Vec<Digest>, &'static str> {
     let mut digests = Vec::new();
-    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("\u{0}"));
-    if let Some(text) = text("content-digest") {
-        digests = parse_content_digest(text).ok_or("Content-Digest")?;
+    if let Some(text) = lines::list(headers, "content-digest") {
+        digests = parse_content_digest(&text).ok_or("Content-Digest")?;
     }
     // The header is obsolete, but clients still send it.
-    if let Some(text) = text("content-md5") {
+    if let Some(text) = lines::list(headers, "content-md5") {
         let header = "Content-MD5";
         let expected = BASE64.decode(text.trim()).map_err(|_| header)?;
         digests.push(Digest::new(header, expected, Algorithm::Md5));

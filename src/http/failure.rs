@@ -27,6 +27,9 @@ pub(crate) enum Failure {
     Target(&'static str),
     #[error("Transfer codings other than \"chunked\" are not undone here: send the bytes as they are")]
     TransferCoding,
+    /// A field that may stand once only.
+    #[error("{0} stands on more than one line: send it once")]
+    RepeatedHeader(&'static str),
     #[error("The query's {0} can't be read")]
     Query(&'static str),
     /// A header's digest of the content.
@@ -92,6 +95,7 @@ impl Failure {
             Self::ManageToken => "manage_token_required",
             Self::Target(_) => "invalid_target",
             Self::TransferCoding => "unsupported_transfer_coding",
+            Self::RepeatedHeader(_) => "repeated_header",
             Self::Query(_) => "invalid_query",
             Self::DigestMismatch(_) => "digest_mismatch",
             Self::UnreadableDigest(_) => "invalid_digest",

@@ -11,6 +11,7 @@ pub(crate) mod cross_site;
 pub(crate) mod digest;
 pub(crate) mod failure;
 mod forwarded;
+pub(crate) mod lines;
 // Only a component runs behind a server.
 #[cfg(target_family = "wasm")]
 pub(crate) mod linger;
@@ -19,6 +20,6 @@ pub(crate) mod response;
 pub(crate) mod target;
 pub(crate) mod urls;
 
+pub(crate) use body::content_length;
 pub use body::{BodyError, RequestBody, ResponseBody};
-pub(crate) use body::{content_encoding, content_length};
 pub use outbound::{Limits, Outbound, OutboundError};

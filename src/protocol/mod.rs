@@ -21,7 +21,7 @@ use http::{Method, Request, Response};
 use crate::http::failure::{Failure, RequestLine};
 use crate::http::target::Target;
 use crate::http::urls::Urls;
-use crate::http::{Outbound, RequestBody, ResponseBody, caching, cors, cross_site, response};
+use crate::http::{Outbound, RequestBody, ResponseBody, caching, cors, cross_site, lines, response};
 use crate::identity::Identity;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -111,6 +111,7 @@ impl<S: Store, V: View> Service<S, V> {
         request: Request<RequestBody>,
         line: &RequestLine,
     ) -> Result<Response<ResponseBody>, Failure> {
+        lines::check_single(request.headers())?;
         let target = Target::of(&request, self.settings.trust_forwarded)?;
         let urls = Urls::new(self.settings.public_url.as_deref(), &target)?;
         let route = Route::below(urls.path(), target.path());

@@ -21,7 +21,7 @@ use super::Context;
 use crate::http::checked_body::CheckedBody;
 use crate::http::failure::{Failure, RequestLine};
 use crate::http::urls::Urls;
-use crate::http::{RequestBody, ResponseBody, content_encoding, content_length, response};
+use crate::http::{RequestBody, ResponseBody, content_length, lines, response};
 use crate::store::Store;
 use crate::uploads::Upload;
 use crate::view::View;
@@ -129,7 +129,7 @@ async fn read_form<S: Store, V: View>(
     sink: &mut impl FileSink,
 ) -> Result<Form, Error> {
     let headers = &context.request.headers;
-    if let Some(encoding) = content_encoding(headers) {
+    if let Some(encoding) = lines::content_encoding(headers) {
         return Err(Failure::ContentEncoding(encoding).into());
     }
     let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes, context.uploads.room().clone())?;

@@ -148,8 +148,11 @@ fn parse_head(head: &[u8]) -> Result<PartHead, Error> {
     else {
         return Err(unreadable);
     };
-    let disposition = headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-disposition"));
-    let disposition = Disposition::parse(disposition.map_or(&b""[..], |header| header.value));
+    let mut dispositions = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition"));
+    let disposition = Disposition::parse(dispositions.next().map_or(&b""[..], |header| header.value));
+    if dispositions.next().is_some() {
+        return Err(Error::Multipart("a part has more than one Content-Disposition"));
+    }
     Ok(PartHead { name: disposition.name().map(str::to_owned), filename: disposition.filename() })
 }
 
@@ -263,6 +266,7 @@ mod tests {
             "--x\r\n\r\nabc\r\n--x",
             "--xy\r\n\r\n\r\n--x--",
             "--x\r\n: :\r\n\r\n\r\n--x--",
+            "--x\r\nContent-Disposition: a\r\ncontent-disposition: a\r\n\r\n\r\n--x--",
         ];
         for text in texts.into_iter().chain([long_head.as_str()]) {
             assert!(read(body(text.to_owned(), vec![7])).is_err(), "{text}");
