@@ -2,6 +2,7 @@
 
 mod support;
 
+use http::Method;
 use serde_json::json;
 use support::{Client, Server, data};
 
@@ -65,6 +66,7 @@ fn ranges_are_served() {
         ("bytes=10000-20000", 10_000..10_500),
         ("bytes=-500", 10_000..10_500),
         ("bytes=-20000", 0..10_500),
+        ("Bytes=0-0", 0..1),
     ];
     for (range, bytes) in ranges {
         let reply = client.get_with(&url, &[("Range", range)]).expect(206);
@@ -97,11 +99,79 @@ fn known_files_are_not_sent_again() {
     }
     client.get_with(&url, &[("If-None-Match", "\"x\"")]).expect(200);
 
+    client.get_with(&url, &[("If-None-Match", "\"x\""), ("If-Modified-Since", modified)]).expect(200);
+    for known in [modified, "Fri, 31 Dec 2100 23:59:59 GMT"] {
+        let reply = client.get_with(&url, &[("If-Modified-Since", known)]).expect(304);
+        assert_eq!((reply.header("etag"), reply.header("cache-control")), (etag, "no-cache"));
+    }
+    for other in ["Sat, 01 Jan 2000 00:00:00 GMT", "yesterday", ""] {
+        client.get_with(&url, &[("If-Modified-Since", other)]).expect(200);
+    }
+    let known = [("If-None-Match", etag), ("Range", "bytes=100-")];
+    client.get_with(&url, &known).expect(304);
+    client.send(Method::HEAD, &url, &known, &[]).expect(304);
+}
+
+#[test]
+fn another_version_of_a_file_is_not_sent() {
+    let server = Server::start();
+    let client = server.client();
+    let url = upload(&client, "f", b"abcdef");
+    let reply = client.get(&url);
+    let (etag, modified) = (reply.header("etag"), reply.header("last-modified"));
+    let old = "Sat, 01 Jan 2000 00:00:00 GMT";
+    let wanted = [
+        &[("If-Match", etag)][..],
+        &[("If-Match", "\"x\""), ("If-Match", etag)],
+        &[("If-Match", "*")],
+        &[("If-Match", etag), ("If-Unmodified-Since", old)],
+        &[("If-Unmodified-Since", modified)],
+        &[("If-Unmodified-Since", "yesterday")],
+    ];
+    for headers in wanted {
+        client.get_with(&url, headers).expect(200);
+    }
+    let weak = format!("W/{etag}");
+    let unwanted = [
+        &[("If-Match", "\"x\"")][..],
+        &[("If-Match", weak.as_str())],
+        &[("If-Match", "\"x\""), ("If-Unmodified-Since", modified)],
+        &[("If-Unmodified-Since", old)],
+        // These come first.
+        &[("If-Match", "\"x\""), ("If-None-Match", etag)],
+        &[("If-Unmodified-Since", old), ("Range", "bytes=100-")],
+    ];
+    for headers in unwanted {
+        assert_eq!(client.get_with(&url, headers).expect(412).code(), "precondition_failed");
+        client.send(Method::HEAD, &url, headers, &[]).expect(412);
+    }
+    // A condition doesn't matter where there is no file.
+    client.get_with(&url.replace(".done", ".other"), &[("If-Match", "\"x\"")]).expect(404);
+}
+
+#[test]
+fn a_range_is_of_the_version_that_the_client_has() {
+    let server = Server::start();
+    let client = server.client();
+    let url = upload(&client, "f", b"abcdef");
+    let reply = client.get(&url);
+    let (etag, modified) = (reply.header("etag"), reply.header("last-modified"));
     let range = ("Range", "bytes=1-2");
     assert_eq!(client.get_with(&url, &[range, ("If-Range", etag)]).expect(206).body, b"bc");
     assert_eq!(client.get_with(&url, &[range, ("If-Range", modified)]).expect(206).body, b"bc");
     assert_eq!(client.get_with(&url, &[range, ("If-Range", "\"x\"")]).expect(200).body, b"abcdef");
-    client.get_with(&url, &[range, ("If-Range", "Thu, 01 Jan 1970 00:00:00 GMT")]).expect(200);
+    let weak = format!("W/{etag}");
+    for other in ["Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 2100 23:59:59 GMT", "x", "", &weak] {
+        assert_eq!(client.get_with(&url, &[range, ("If-Range", other)]).expect(200).body, b"abcdef", "{other}");
+        client.get_with(&url, &[("Range", "bytes=100-"), ("If-Range", other)]).expect(200);
+    }
+    client.get_with(&url, &[range, ("If-Range", etag), ("If-Range", etag)]).expect(200);
+
+    // Only a GET can ask for a range (RFC 9110, 14.2).
+    for range in ["bytes=1-2", "bytes=100-"] {
+        let head = client.send(Method::HEAD, &url, &[("Range", range), ("If-Range", etag)], &[]).expect(200);
+        assert_eq!((head.header("content-length"), head.header("content-range")), ("6", ""));
+    }
 }
 
 #[test]

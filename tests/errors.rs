@@ -343,6 +343,7 @@ fn each_fault_has_a_code() {
         (client.get("/other"), "not_found"),
         (client.get("/uploads/?limit=x"), "invalid_query"),
         (client.get_with(&file, &[("Range", "bytes=9-")]), "range_not_satisfiable"),
+        (client.get_with(&file, &[("If-Match", "\"x\"")]), "precondition_failed"),
         (client.send(Method::PATCH, &open, &[], b""), "method_not_allowed"),
         (client.send(Method::POST, "/manage/delete_expired_uploads", &[], b""), "manage_token_required"),
     ];

@@ -172,6 +172,8 @@ fn each_answer_that_is_described_can_be_had() {
     recorder.send(get, &file, &[("Range", "bytes=9-")], &[]).expect(416);
     let etag = format!("\"{}\"", data::md5(b"abcdef"));
     recorder.send(get, &file, &[("If-None-Match", &etag)], &[]).expect(304);
+    recorder.send(get, &file, &[("If-Match", "\"other\"")], &[]).expect(412);
+    recorder.send(get, &file, &[("Range", "bytes=0-0"), ("Range", "bytes=0-0")], &[]).expect(400);
     recorder.send(post, "/manage/delete_expired_uploads", &[], &[]).expect(200);
 
     // Faults of a request.

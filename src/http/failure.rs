@@ -43,6 +43,8 @@ pub(crate) enum Failure {
     Method { method: Method, allow: &'static str },
     #[error("Not found.")]
     NotFound,
+    #[error("The file is not the version that If-Match or If-Unmodified-Since asks for")]
+    Precondition,
     /// The file's length in bytes.
     #[error("The range is not satisfiable: the file has {0} bytes")]
     Range(u64),
@@ -77,6 +79,7 @@ impl Failure {
             Self::ContentEncoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::Range(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Refused { status, .. } => *status,
             Self::ViewFailed(_) => StatusCode::BAD_GATEWAY,
@@ -102,6 +105,7 @@ impl Failure {
             Self::ContentEncoding(_) => "unsupported_content_encoding",
             Self::Method { .. } => "method_not_allowed",
             Self::NotFound => "not_found",
+            Self::Precondition => "precondition_failed",
             Self::Range(_) => "range_not_satisfiable",
             Self::Refused { .. } => "refused",
             Self::ViewFailed(_) | Self::ViewStatus(_) => "decision_failed",

@@ -6,6 +6,7 @@
 mod body;
 pub(crate) mod caching;
 pub(crate) mod checked_body;
+pub(crate) mod conditions;
 pub(crate) mod cors;
 pub(crate) mod cross_site;
 pub(crate) mod digest;

@@ -5,15 +5,17 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use headers::{AcceptRanges, ContentLength, ContentRange, ETag, HeaderMapExt, IfNoneMatch, IfRange, LastModified};
+use headers::{AcceptRanges, ContentLength, ContentRange, HeaderMapExt};
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, RANGE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_range_header::{RangeUnsatisfiableError, parse_range_header};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
 use super::Context;
+use crate::http::conditions::Validators;
 use crate::http::failure::Failure;
 use crate::http::{ResponseBody, digest, response};
 use crate::store::Store;
@@ -30,12 +32,12 @@ pub(super) async fn download<S: Store, V: View>(
     paths: &[String],
     id: Uuid,
 ) -> Result<Response<ResponseBody>, Failure> {
-    let request = &context.request.headers;
+    let request = &context.request;
     let upload = find(context, paths, id).await?;
     let file = File::of(&upload)?;
-    if request.typed_get::<IfNoneMatch>().is_some_and(|known| !known.precondition_passes(&file.etag)) {
+    if file.validators.are_known(&request.headers)? {
         let mut response = response::empty(StatusCode::NOT_MODIFIED);
-        response.headers_mut().typed_insert(file.etag);
+        response.headers_mut().typed_insert(file.validators.etag);
         return Ok(response);
     }
     let range = file.requested_range(request)?;
@@ -55,9 +57,8 @@ async fn find<S: Store, V: View>(context: &Context<S, V>, paths: &[String], id: 
 /// What the answer's headers say about a file, whatever part of it is sent.
 struct File {
     length: u64,
-    /// A strong validator: the checksum of the file's bytes.
-    etag: ETag,
-    last_modified: LastModified,
+    /// The tag is the checksum of the file's bytes.
+    validators: Validators,
     content_type: String,
     disposition: String,
     digest: String,
@@ -71,8 +72,10 @@ impl File {
         let completed_at = upload.completed_at.unwrap_or(upload.created_at);
         Ok(Self {
             length: upload.offset(),
-            etag: format!("\"{}\"", checksum.hex).parse().map_err(|_| unreadable())?,
-            last_modified: system_time(completed_at).into(),
+            validators: Validators {
+                etag: format!("\"{}\"", checksum.hex).parse().map_err(|_| unreadable())?,
+                last_modified: system_time(completed_at).into(),
+            },
             content_type: mime_guess::from_path(&upload.filename).first_or_octet_stream().to_string(),
             disposition: content_disposition(last_segment(&upload.filename)),
             digest: format!("{}=:{}:", digest::name(checksum.algorithm), BASE64.encode(digest)),
@@ -80,16 +83,17 @@ impl File {
     }
 
     /// The bytes that the request asks for; `None` for all. A request for several ranges gets all bytes, as RFC 9110,
-    /// 14.2 allows. A request whose range can't be read gets all bytes, too.
-    fn requested_range(&self, request: &HeaderMap) -> Result<Option<Range<u64>>, Failure> {
-        let Some(range) = request.get(RANGE).and_then(|value| value.to_str().ok()) else {
+    /// 14.2 allows. A request whose range can't be read gets all bytes, too. Only a `GET` can ask for a range.
+    fn requested_range(&self, request: &Parts) -> Result<Option<Range<u64>>, Failure> {
+        let range = request.headers.get(RANGE).and_then(|value| value.to_str().ok());
+        let Some(range) = range.filter(|_| request.method == Method::GET) else {
             return Ok(None);
         };
-        let stale = |known: IfRange| known.is_modified(Some(&self.etag), Some(&self.last_modified));
-        if request.typed_get::<IfRange>().is_some_and(stale) {
+        if !self.validators.allow_range(&request.headers) {
             return Ok(None);
         }
-        let Ok(ranges) = parse_range_header(range) else {
+        // The unit may be in any case (RFC 9110, 14.1), but the parser takes lower case only.
+        let Ok(ranges) = parse_range_header(&range.to_ascii_lowercase()) else {
             return Ok(None);
         };
         match ranges.validate(self.length).as_deref() {
@@ -109,8 +113,8 @@ impl File {
         insert(headers, X_CONTENT_TYPE_OPTIONS, "nosniff");
         insert(headers, CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'");
         headers.typed_insert(AcceptRanges::bytes());
-        headers.typed_insert(self.etag);
-        headers.typed_insert(self.last_modified);
+        headers.typed_insert(self.validators.etag);
+        headers.typed_insert(self.validators.last_modified);
         let sent = range.clone().unwrap_or(0..self.length);
         headers.typed_insert(ContentLength(sent.end - sent.start));
         if let Some(content_range) = range.and_then(|range| ContentRange::bytes(range, self.length).ok()) {
