@@ -62,6 +62,21 @@ fn the_total_may_come_late() {
 }
 
 #[test]
+fn a_total_that_can_not_be_counted_is_refused() {
+    let server = Server::start();
+    let client = server.client();
+    let limit = json!({"detail": "Size of file exceeds the limit (18446744073709551614 bytes)"});
+    for range in ["bytes 0-2/999999999999999999999", "bytes 0-2/18446744073709551615"] {
+        put_raw(&client, "/uploads/?filename=f", range, &[], b"abc").expect_json(400, limit.clone());
+    }
+    assert_eq!(server.stored(), []);
+    let url = put_raw(&client, "/uploads/?filename=f", "bytes 0-2/*", &[], b"abc").expect(200).text("url");
+    put_raw(&client, &url, "bytes 3-5/999999999999999999999", &[], b"def").expect_json(400, limit);
+    assert_eq!(client.get(&url).expect(200).json()["offset"], 3);
+    put_raw(&client, &url, "bytes 3-5/6", &[], b"def").expect(200);
+}
+
+#[test]
 fn a_total_that_was_said_once_holds_for_every_chunk() {
     let (server, file) = (Server::start(), data::bytes(2, 20));
     let client = server.client();

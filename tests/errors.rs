@@ -40,6 +40,8 @@ fn a_fault_in_the_range_is_told() {
         ("bytes 0-100000/5", detail("End of chunk exceeds reported total (5 bytes)")),
         ("bytes 0-10/10", detail("End of chunk exceeds reported total (10 bytes)")),
         ("bytes 0-9/1000001", detail("Size of file exceeds the limit (1000000 bytes)")),
+        ("bytes 0-9/999999999999999999999", detail("Size of file exceeds the limit (1000000 bytes)")),
+        ("bytes 0-999999999999999999999/10", detail("End of chunk exceeds reported total (10 bytes)")),
         ("bytes 0-1/10", detail("File size doesn't match headers: file size is 10 but 2 reported")),
         ("bytes 0-19/20", detail("File size doesn't match headers: file size is 10 but 20 reported")),
         ("bytes 5-3/20", detail("File size doesn't match headers: file size is 10 but -1 reported")),

@@ -21,6 +21,10 @@ pub(super) struct ContentRange {
     pub(super) total: Option<u64>,
 }
 
+/// The most bytes of a file where no setting says less. A greater number is read as the greatest one, `u64::MAX`: it
+/// counts as too large, and is never stored.
+const LARGEST_FILE: u64 = u64::MAX - 1;
+
 impl ContentRange {
     pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
         let value = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
@@ -46,20 +50,20 @@ impl ContentRange {
     /// Makes the checks that do not need the chunk itself.
     pub(super) fn check(&self, max_bytes: Option<u64>) -> Result<(), Error> {
         let end = self.end();
-        if let Some(total) = self.total.filter(|total| end > i128::from(*total)) {
+        if let Some(total) = self.total.filter(|total| *total <= LARGEST_FILE && end > i128::from(*total)) {
             return Err(Error::EndPastTotal(total));
         }
         // If the total isn't known, the limit applies to the chunk's end.
-        match max_bytes {
-            Some(limit) if self.total.map_or(end, i128::from) > i128::from(limit) => Err(Error::OverLimit(limit)),
-            _ => Ok(()),
-        }
+        let limit = max_bytes.unwrap_or(LARGEST_FILE).min(LARGEST_FILE);
+        let is_too_large = self.total.map_or(end, i128::from) > i128::from(limit) || self.start > LARGEST_FILE;
+        if is_too_large { Err(Error::OverLimit(limit)) } else { Ok(()) }
     }
 }
 
-/// Takes only digits. `u64::from_str` would take a plus sign, too.
+/// Takes only digits. `u64::from_str` would take a plus sign, too. A number that is too large is still a number.
 fn parse_number(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -89,7 +93,6 @@ mod tests {
             "bytes  0-9/10",
             "bytes */10",
             "items 0-9/10",
-            "bytes 0-9/99999999999999999999",
         ];
         for text in texts {
             assert_eq!(ContentRange::parse(text), None, "{text:?}");
@@ -104,5 +107,26 @@ mod tests {
         assert!(matches!(check("bytes 0-9/10", Some(9)), Err(Error::OverLimit(9))));
         assert!(matches!(check("bytes 0-9/*", Some(9)), Err(Error::OverLimit(9))));
         assert!(check("bytes 0-9/*", Some(10)).is_ok());
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_is_a_number() {
+        let check = |text, limit| ContentRange::parse(text).unwrap().check(limit);
+        let texts = [
+            "bytes 0-9/18446744073709551615",
+            "bytes 0-9/18446744073709551616",
+            "bytes 0-9/999999999999999999999999999999999999999999",
+            "bytes 0-18446744073709551615/*",
+            "bytes 0-99999999999999999999/99999999999999999999",
+            "bytes 99999999999999999999-5/10",
+            "bytes 99999999999999999999-99999999999999999999/*",
+        ];
+        for text in texts {
+            for (limit, told) in [(None, LARGEST_FILE), (Some(u64::MAX), LARGEST_FILE), (Some(100), 100)] {
+                assert!(matches!(check(text, limit), Err(Error::OverLimit(limit)) if limit == told), "{text}");
+            }
+        }
+        assert!(matches!(check("bytes 0-99999999999999999999/5", None), Err(Error::EndPastTotal(5))));
+        assert!(check("bytes 0-9/18446744073709551614", None).is_ok());
     }
 }
