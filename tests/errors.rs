@@ -63,7 +63,19 @@ fn a_fault_in_the_form_is_told() {
     client.put_form("/uploads/", range, Form::new().file("other", "f", b"abc")).expect_json(400, no_file.clone());
     client.put_form("/uploads/", range, Form::new().field("file", "abc")).expect_json(400, no_file.clone());
     client.put_form("/uploads/", "nonsense", Form::new().field("filename", "f")).expect_json(400, no_file.clone());
-    client.send(Method::PUT, "/uploads/", &[], b"").expect_json(400, no_file);
+    client.send(Method::PUT, "/uploads/", &[], b"").expect_json(400, no_file.clone());
+
+    // A browser sends this for a file input that was left empty.
+    let left_empty = || Form::new().field("filename", "f").field("md5", &data::md5(b"")).file("file", "", b"");
+    client.send_form(Method::POST, "/uploads/", &[], left_empty()).expect_json(400, no_file.clone());
+    for range in ["bytes */0", "bytes 0-2/3"] {
+        client.put_form("/uploads/", range, left_empty()).expect_json(400, no_file.clone());
+    }
+    assert_eq!(server.stored(), []);
+    let second = left_empty().file("file", "blob", b"abc");
+    let url = client.put_form("/uploads/", range, second).expect(200).text("url");
+    client.delete(&url).expect(204);
+    let marks = server.stored();
 
     let twice = chunk(b"abc").file("file", "again", b"abc");
     client.put_form("/uploads/", range, twice).expect_json(400, detail("More than one chunk file was submitted"));
@@ -72,7 +84,7 @@ fn a_fault_in_the_form_is_told() {
     let long = json!({"detail": {"filename": ["Ensure this field has no more than 255 characters."]}});
     let form = Form::new().field("filename", &"ä".repeat(256)).file("file", "blob", b"abc");
     client.put_form("/uploads/", range, form).expect_json(400, long);
-    assert_eq!(server.stored(), []);
+    assert_eq!(server.stored(), marks);
     let form = Form::new().field("filename", &"ä".repeat(255)).file("file", "blob", b"abc");
     client.put_form("/uploads/", range, form).expect(200);
 }

@@ -93,6 +93,9 @@ fn each_row_of_the_protocol() {
     pair.post_form(&mut seen, "/uploads/", Some(1), whole(""));
     pair.post_form(&mut seen, "/uploads/", Some(1), Form::new().field("md5", &md5));
     pair.post_form(&mut seen, "/uploads/", Some(1), Form::new());
+    let left_empty = || Form::new().field("filename", "f").field("md5", &data::md5(b"")).file("file", "", b"");
+    pair.post_form(&mut seen, "/uploads/", Some(1), left_empty());
+    pair.put_form(&mut seen, "/uploads/", Some(1), "bytes 0-2/3", left_empty());
     let large = Form::new().field("filename", "f").field("md5", "x").file("file", "blob", &[0; LIMIT + 1]);
     pair.post_form(&mut seen, "/uploads/", Some(1), large);
     assert!(pair.send(&mut seen, Method::GET, "/uploads/", Some(2), &[], b""));

@@ -147,7 +147,11 @@ impl Form {
             len += bytes.len() as u64;
             sink.write(&bytes).await;
         }
-        self.file = Some(FilePart { name: Some(filename).filter(|name| !name.is_empty()), len });
+        let name = Some(filename).filter(|name| !name.is_empty());
+        // A browser sends a part without a name and without bytes for a file input that was left empty.
+        if name.is_some() || len > 0 {
+            self.file = Some(FilePart { name, len });
+        }
         Ok(())
     }
 
