@@ -40,6 +40,43 @@ fn a_chunk_may_be_the_body_itself() {
     put_raw(&client, "/uploads/?filename=f", "bytes 0-1/3", &[], b"abc").expect_json(400, length);
 }
 
+/// curl sends any file as urlencoded, and other clients send a `.json` file as JSON. A form of these types has no file.
+#[test]
+fn a_chunk_may_have_the_type_of_a_form_without_files() {
+    let (server, long) = (Server::start(), data::bytes(5, 100_000));
+    let client = server.client();
+    let put = |path: &str, range: &str, media_type: &str, bytes: &[u8]| {
+        client.send(Method::PUT, path, &[("Content-Range", range), ("Content-Type", media_type)], bytes)
+    };
+    let types = ["application/x-www-form-urlencoded", "application/json", "Application/JSON; charset=utf-8"];
+    for media_type in types {
+        for file in [&b"filename=g&md5=x"[..], b"{\"md5\": \"x\"}", b"[1]", &long] {
+            let (half, len) = (file.len() / 2, file.len());
+            let range = |from: usize, to: usize| format!("bytes {from}-{}/{len}", to - 1);
+            let begun = put("/uploads/?filename=f", &range(0, half), media_type, &file[..half]).expect(200);
+            assert_eq!((begun.text("filename").as_str(), &begun.json()["offset"]), ("f", &json!(half)));
+            let url = begun.text("url");
+            put(&url, &range(half, len), media_type, &file[half..]).expect(200);
+            let complete = client.complete(&url, &data::md5(file)).expect(200);
+            assert!(client.get(&complete.text("file")).expect(200).body == file);
+        }
+        put("/uploads/?filename=f", "bytes */0", media_type, b"").expect(200);
+    }
+    let before = server.stored();
+    let no_file = json!({"detail": "No chunk file was submitted"});
+    for media_type in types {
+        // A form that isn't as long as the chunk, or a body without a range.
+        put("/uploads/?filename=f", "bytes 0-9/10", media_type, b"{}").expect_json(400, no_file.clone());
+        put("/uploads/?filename=f", "x", media_type, b"{}").expect_json(400, no_file.clone());
+        let length = json!({"detail": "File size doesn't match headers: file size is 100000 but 10 reported"});
+        put("/uploads/?filename=f", "bytes 0-9/10", media_type, &long).expect_json(400, length);
+        // A whole file needs a multipart form.
+        let whole = client.send(Method::POST, "/uploads/", &[("Content-Type", media_type)], &long).expect(413);
+        assert!(whole.text("detail").ends_with("which is a part of a multipart form"), "{whole:?}");
+    }
+    assert_eq!(server.stored(), before);
+}
+
 #[test]
 fn the_total_may_come_late() {
     let (server, file) = (Server::with(&[("max_bytes", "3000")]), data::bytes(2, 3_000));

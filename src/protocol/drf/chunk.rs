@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::content_range::ContentRange;
 use super::error::Error;
-use super::form::{FileSink, Form, Ignored};
+use super::form::{FileSink, Form, Ignored, Raw};
 use super::{filename, is_short, read_form};
 use crate::http::RequestBody;
 use crate::identity::Identity;
@@ -74,7 +74,8 @@ async fn refuse<S: Store, V: View>(
     if !is_short(&context.request.headers) {
         return fault;
     }
-    match read_form(context, body, true, &mut Ignored).await {
+    let raw = Raw::Chunk { len: range.map(|range| range.len) };
+    match read_form(context, body, raw, &mut Ignored).await {
         Ok(form) if form.file.is_none() => Error::NoFile,
         Ok(form) => range.and_then(|range| check_received(form, range).err()).unwrap_or(fault),
         Err(error) => error,
@@ -146,7 +147,7 @@ async fn receive<S: Store, V: View>(
     let limit = u64::try_from(range.len).unwrap_or(0);
     let mut sink = AppendSink::new(append, limit);
     sink.expect(limit);
-    let form = read_form(context, body, true, &mut sink).await;
+    let form = read_form(context, body, Raw::Chunk { len: Some(range.len) }, &mut sink).await;
     match form.and_then(|form| check_received(form, &range)) {
         Ok(form) => Ok((form, sink.into_append()?)),
         Err(error) => {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::chunk::{AppendSink, new_upload};
 use super::error::Error;
-use super::form::{Form, Ignored};
+use super::form::{Form, Ignored, Raw};
 use super::{describe, describe_under, filename, is_short, read_form, upload_response};
 use crate::http::{RequestBody, ResponseBody, content_length};
 use crate::protocol::Context;
@@ -23,7 +23,7 @@ pub(super) async fn complete_upload<S: Store, V: View>(
         Err(error @ uploads::Error::NotFound) if !is_short(&context.request.headers) => return Err(error.into()),
         found => found,
     };
-    let form = read_form(context, body, false, &mut Ignored).await?;
+    let form = read_form(context, body, Raw::Never, &mut Ignored).await?;
     let algorithm = upload.as_ref().map_or(context.settings.checksum, Upload::algorithm);
     let expected = expected_checksum(context, &form, algorithm)?;
     let upload = upload?;
@@ -50,7 +50,7 @@ pub(super) async fn upload_whole_file<S: Store, V: View>(
     if let Some(length) = content_length(&context.request.headers) {
         sink.expect(length);
     }
-    let form = read_form(context, body, false, &mut sink).await;
+    let form = read_form(context, body, Raw::Never, &mut sink).await;
     let form = match form.and_then(|form| check_whole_file(form, limit)) {
         Ok(form) => form,
         Err(error) => {
@@ -78,7 +78,7 @@ async fn refuse_whole_file<S: Store, V: View>(
     if !is_short(&context.request.headers) {
         return fault;
     }
-    let form = read_form(context, body, false, &mut Ignored).await;
+    let form = read_form(context, body, Raw::Never, &mut Ignored).await;
     form.and_then(|form| check_whole_file(form, limit)).err().unwrap_or(fault)
 }
 

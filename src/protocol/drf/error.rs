@@ -37,7 +37,9 @@ pub(super) enum Error {
     Multipart(&'static str),
     #[error("JSON parse error - {0}")]
     Json(serde_json::Error),
-    #[error("The form's fields are too long: {0} bytes are the limit for all but the file")]
+    #[error(
+        "The form's fields are too long: {0} bytes are the limit for all but the file, which is a part of a multipart form"
+    )]
     LongFields(usize),
     #[error("The headers of a part of the form exceed the limit ({0} bytes)")]
     LongPartHead(usize),

@@ -13,6 +13,7 @@ use super::disposition::Disposition;
 use super::error::Error;
 use super::multipart::FormParts;
 use crate::http::checked_body::CheckedBody;
+use crate::http::content_length;
 use crate::view::Fields;
 
 /// The most bytes that all fields together may have, with their names. The fields are held in memory.
@@ -57,8 +58,30 @@ pub(super) struct FilePart {
 pub(super) struct FormKind<'a> {
     /// The name of the file part.
     pub(super) file_field: &'a str,
-    /// Whether a body of any other media type is the file itself.
-    pub(super) may_be_raw: bool,
+    /// Which bodies are the file itself.
+    pub(super) raw: Raw,
+}
+
+/// Which bodies are the file itself. A multipart form never is.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Raw {
+    /// No body.
+    Never,
+    /// A body of a media type that is no form. A body of a form's type, too, if it is the chunk of this length that
+    /// `Content-Range` announces.
+    Chunk { len: Option<i128> },
+}
+
+impl Raw {
+    /// Whether a body of a form's type is the file itself, by the request's headers. Such a form has no file, so it can't
+    /// be a valid chunk. curl sends files as urlencoded, and a client may send a `.json` file as JSON. A long body is no
+    /// form, whatever its length should be.
+    fn takes_form_type(self, headers: &HeaderMap) -> bool {
+        let Self::Chunk { len: Some(expected) } = self else {
+            return false;
+        };
+        content_length(headers).is_none_or(|length| i128::from(length) == expected || length > FIELDS_LIMIT as u64)
+    }
 }
 
 impl Form {
@@ -72,11 +95,14 @@ impl Form {
     ) -> Result<Self, Error> {
         let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let is_form = !kind.raw.takes_form_type(&head.headers);
         let form = match media_type.as_str() {
             "multipart/form-data" => Self::read_multipart(content_type, &mut body, kind.file_field, sink).await?,
-            "application/x-www-form-urlencoded" => Self::from_urlencoded(&read_short(&mut body).await?)?,
-            "application/json" => Self::from_json(&read_short(&mut body).await?)?,
-            _ if kind.may_be_raw => Self::read_raw(head, media_type.is_empty(), &mut body, sink).await?,
+            "application/x-www-form-urlencoded" if is_form => Self::from_urlencoded(&read_short(&mut body).await?)?,
+            "application/json" if is_form => Self::from_json(&read_short(&mut body).await?)?,
+            _ if matches!(kind.raw, Raw::Chunk { .. }) => {
+                Self::read_raw(head, media_type.is_empty(), &mut body, sink).await?
+            }
             "" if read_short(&mut body).await?.is_empty() => Self::default(),
             _ => return Err(Error::MediaType(content_type.to_owned())),
         };

@@ -26,7 +26,7 @@ use crate::store::Store;
 use crate::uploads::Upload;
 use crate::view::View;
 use error::Error;
-use form::{FileSink, Form, FormKind};
+use form::{FileSink, Form, FormKind, Raw};
 
 /// The longest filename, as in the peer's model.
 const MAX_FILENAME_CHARACTERS: usize = 255;
@@ -121,11 +121,11 @@ fn is_short(headers: &HeaderMap) -> bool {
     !headers.contains_key(EXPECT) && content_length(headers).is_some_and(|length| length <= SHORT_BODY)
 }
 
-/// Reads the request's form. The file goes to `sink`.
+/// Reads the request's form, or the file that `raw` takes the body for. The file goes to `sink`.
 async fn read_form<S: Store, V: View>(
     context: &Context<S, V>,
     body: RequestBody,
-    may_be_raw: bool,
+    raw: Raw,
     sink: &mut impl FileSink,
 ) -> Result<Form, Error> {
     let headers = &context.request.headers;
@@ -133,7 +133,7 @@ async fn read_form<S: Store, V: View>(
         return Err(Failure::ContentEncoding(encoding).into());
     }
     let body = CheckedBody::new(headers, body, context.settings.max_chunk_bytes, context.uploads.room().clone())?;
-    let kind = FormKind { file_field: context.view.field_name(context.for_view()), may_be_raw };
+    let kind = FormKind { file_field: context.view.field_name(context.for_view()), raw };
     Form::read(&context.request, body, kind, sink).await
 }
 
