@@ -96,6 +96,58 @@ fn a_route_and_a_public_url_go_together() {
     upload_by_urls(&server.client(), "https://example.com/files", reach);
 }
 
+/// RFC 3986, 6.2.2.2: an escaped unreserved character is the character. An escaped slash is no slash.
+#[test]
+fn escaped_characters_of_a_path_are_the_characters() {
+    let escape = |path: &str| {
+        let escaped = |byte: u8| if byte == b'/' { "/".to_owned() } else { format!("%{byte:02x}") };
+        path.bytes().map(escaped).collect::<String>()
+    };
+    let server = Server::with(&[("public_url", "https://example.com/a%20b"), ("manage_token", "t")]);
+    let client = server.client();
+    let send = |method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]| {
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.address());
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = format!("Content-Length: {}\r\n\r\n", body.len());
+        let reply = client.exchange_raw(&[head.as_bytes(), lines.as_bytes(), length.as_bytes(), body].concat());
+        reply.split(' ').nth(1).map(str::to_owned).unwrap_or_default()
+    };
+    let whole = client.upload_whole("f", b"abc").expect(200);
+    let path = |url: &str| url.strip_prefix("https://example.com/a%20b").unwrap().to_owned();
+    let (upload, file) = (path(&whole.text("url")), path(&whole.text("file")));
+    for path in ["/", "/openapi.json", "/uploads/", &upload, &file] {
+        assert_eq!(send(Method::GET, &escape(path), &[], b""), "200", "{path}");
+        let below = format!("/%61%20b{}", escape(path));
+        assert_eq!(send(Method::GET, &below, &[], b""), "200", "{path} below the prefix");
+    }
+    let chunk = [("Content-Range", "bytes 0-2/3")];
+    assert_eq!(send(Method::PUT, "/upl%6fads/?filename=f", &chunk, b"abc"), "200");
+    let (manage, token) = ("/manage/delete_expired_uploads", [("Authorization", "Bearer t")]);
+    assert_eq!(send(Method::POST, &escape(manage), &token, b""), "200");
+    let not_found = [
+        "//manage/delete_expired_uploads",
+        "/%2Fmanage/delete_expired_uploads",
+        "/manage%2fdelete_expired_uploads",
+        "/%25%36%64anage/delete_expired_uploads",
+        "/x/%2e%2e/manage/delete_expired_uploads",
+    ];
+    for path in not_found {
+        assert_eq!(send(Method::POST, path, &token, b""), "404", "{path}");
+    }
+    for path in [&upload, &file] {
+        let (folder, name) = path.rsplit_once('/').unwrap();
+        for path in [format!("{folder}%2F{name}"), format!("/%2e{path}"), format!("/{path}")] {
+            assert_eq!(send(Method::GET, &path, &[], b""), "404", "{path}");
+        }
+    }
+    // The log shortens an id in any form.
+    let (escaped, id) = (escape(&upload), whole.text("id"));
+    assert_eq!(send(Method::PATCH, &escaped, &[], b""), "405");
+    let log = server.log();
+    assert!(log.contains(&format!("\"route\":\"/uploads/{}\"", &id[..8])), "{log}");
+    assert!(!log.contains(&escaped) && !log.contains(&id), "{log}");
+}
+
 const FORWARDED: [(&str, &str); 3] =
     [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "example.com:8443"), ("X-Forwarded-Prefix", "/files")];
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::body::{BodyError, ResponseBody};
+use super::path::normalize;
 use super::response;
 use crate::error_chain::error_chain;
 use crate::identity::IdentityError;
@@ -212,7 +213,8 @@ pub(crate) struct RequestLine {
 
 impl RequestLine {
     pub(crate) fn new(method: Method, path: &str) -> Self {
-        Self { method, route: uploads::short_ids(path) }
+        // An id may be escaped.
+        Self { method, route: uploads::short_ids(&normalize(path)) }
     }
 
     /// Logs that the request was refused, and why.

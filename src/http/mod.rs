@@ -17,6 +17,7 @@ pub(crate) mod lines;
 #[cfg(target_family = "wasm")]
 pub(crate) mod linger;
 mod outbound;
+pub(crate) mod path;
 pub(crate) mod response;
 pub(crate) mod target;
 pub(crate) mod urls;

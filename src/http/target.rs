@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName, Request};
 
 use super::failure::Failure;
 use super::forwarded::Forwarded;
+use super::path::{is_dots, normalize};
 
 /// What Spin says of the route: the application's base, and the component's route without its wildcard.
 const SPIN_ROUTE: [HeaderName; 2] =
@@ -22,7 +23,7 @@ pub(crate) struct Target {
     prefix: String,
     /// The path that the service is mounted under, without a slash at the end.
     mount: String,
-    /// The path below that.
+    /// The path below that, in normal form.
     path: String,
 }
 
@@ -38,7 +39,8 @@ impl Target {
         let own = authority(request)?;
         let scheme = forwarded.proto.as_deref().or(uri.scheme_str()).unwrap_or("http");
         let origin = forwarded.host.or(own).map(|authority| format!("{scheme}://{authority}"));
-        let (mount, path) = split_mount(uri.path(), headers);
+        let path = normalize(uri.path());
+        let (mount, path) = split_mount(&path, headers);
         let prefix = forwarded.prefix.unwrap_or_default();
         Ok(Self { origin, prefix, mount: mount.to_owned(), path: path.to_owned() })
     }
@@ -54,7 +56,7 @@ impl Target {
         &self.mount
     }
 
-    /// The path below the mount.
+    /// The path below the mount, in normal form.
     pub(crate) fn path(&self) -> &str {
         &self.path
     }
@@ -92,8 +94,9 @@ fn split_mount<'a>(path: &'a str, headers: &HeaderMap) -> (&'a str, &'a str) {
         for part in route.split('/').filter(|part| !part.is_empty()) {
             let Some(rest) = path[end..].strip_prefix('/') else { return ("", path) };
             let segment = rest.split('/').next().unwrap_or_default();
-            // A part such as `:user` stands for any segment.
-            if segment.is_empty() || !(part.starts_with(':') || part == segment) {
+            // A part such as `:user` stands for any segment, but clients remove dots.
+            let fits = if part.starts_with(':') { !is_dots(segment) } else { normalize(part) == segment };
+            if segment.is_empty() || !fits {
                 return ("", path);
             }
             end += 1 + segment.len();
@@ -135,11 +138,15 @@ mod tests {
             ("/files", "/files/", "/files", "/"),
             ("/a/b", "/a/b/c", "/a/b", "/c"),
             ("/a/:user", "/a/ann/uploads/", "/a/ann", "/uploads/"),
+            ("/files", "/fil%65s/upl%6fads/", "/files", "/uploads/"),
+            ("/fil%65s/%c3%a9", "/files/%C3%A9/uploads/", "/files/%C3%A9", "/uploads/"),
             // These don't fit.
             ("/files", "/filesystem/uploads/", "", "/filesystem/uploads/"),
             ("/files", "//files/uploads/", "", "//files/uploads/"),
             ("/a/:user", "/a//uploads/", "", "/a//uploads/"),
             ("/a/b", "/a", "", "/a"),
+            ("/files", "/files%2Fuploads/", "", "/files%2Fuploads/"),
+            ("/a/:user", "/a/%2e%2E/uploads/", "", "/a/../uploads/"),
         ];
         for (route, path, mount, rest) in rows {
             let headers = [("spin-component-route", "/forged"), ("spin-component-route", route), ("host", "h")];

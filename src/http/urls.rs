@@ -103,10 +103,14 @@ pub(crate) fn parse_id(text: &str) -> Option<Uuid> {
     (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok())?
 }
 
-/// The decoded path of a file, and the id that the path's last part begins with.
+/// The decoded path of a file, and the id that the path's last part begins with. An escaped slash is no slash, and no
+/// file's path has one.
 pub(crate) fn parse_file_path(path: &str) -> Option<(String, Uuid)> {
-    let path = percent_decode_str(path).decode_utf8().ok()?;
-    let name = path.rsplit('/').next()?;
-    let id = parse_id(name.get(..uuid::fmt::Hyphenated::LENGTH)?)?;
-    Some((path.into_owned(), id))
+    let decode = |segment| {
+        let segment = percent_decode_str(segment).decode_utf8().ok()?;
+        (!segment.contains('/')).then_some(segment)
+    };
+    let segments = path.split('/').map(decode).collect::<Option<Vec<_>>>()?;
+    let id = parse_id(segments.last()?.get(..uuid::fmt::Hyphenated::LENGTH)?)?;
+    Some((segments.join("/"), id))
 }

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{manage, openapi};
+use crate::http::path::normalize;
 use crate::http::urls;
 
 /// What a request's path stands for.
@@ -18,10 +19,10 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// What a path stands for, as it is or below `prefix`. All of the service's URLs begin with the prefix. A proxy in
-    /// front cuts it off, or passes it on.
+    /// What a path in normal form stands for, as it is or below `prefix`. All of the service's URLs begin with the prefix.
+    /// A proxy in front cuts it off, or passes it on.
     pub(super) fn below(prefix: &str, path: &str) -> Self {
-        let rest = path.strip_prefix(prefix).filter(|_| !prefix.is_empty());
+        let rest = path.strip_prefix(&*normalize(prefix)).filter(|_| !prefix.is_empty());
         let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
         match (Self::of(path), rest.map(Self::of)) {
             (Self::File(mut paths, id), Some(Self::File(more, _))) => {
@@ -94,6 +95,12 @@ mod tests {
             ("/files", "/a/ID.done", "a/ID.done"),
             ("/files", "/files/a/ID.done", "files/a/ID.done or a/ID.done"),
             ("/a/b", "/a/b/uploads/", "list"),
+            ("/%61/%c3%a9", "/a/%C3%A9/uploads/", "list"),
+            ("", "/a%20b/ID.done", "a b/ID.done"),
+            // An escaped slash is no slash.
+            ("", "/a%2FID.done", "nothing"),
+            ("", "/a%2Fb/ID.done", "nothing"),
+            ("", "/uploads%2FID", "nothing"),
             // The service's own paths come first.
             ("/uploads", "/uploads/ID", "upload"),
             ("/uploads", "/uploads/uploads/ID", "upload"),
