@@ -42,6 +42,24 @@ fn files_are_named_as_the_settings_say() {
 }
 
 #[test]
+fn paths_by_which_nobody_gets_a_file_are_refused() {
+    let refused = [
+        &[("upload_path", "uploads"), ("complete_ext", "")][..],
+        &[("upload_path", "uploads"), ("incomplete_ext", "")],
+        &[("upload_path", "../up")],
+        &[("upload_path", "a/./b")],
+    ];
+    for variables in refused {
+        let server = Server::with(variables);
+        assert_eq!(server.client().upload_whole("f", b"abc").expect(500).code(), "invalid_setting", "{variables:?}");
+        assert!(server.log().contains(r#"The variable \"upload_path\""#), "{}", server.log());
+    }
+    let server = Server::with(&[("upload_path", "uploads")]);
+    let file = server.client().upload_whole("f", b"abc").expect(200).text("file");
+    assert_eq!(server.client().get(&file).expect(200).body, b"abc");
+}
+
+#[test]
 fn the_form_is_read_as_the_settings_say() {
     let server = Server::with(&[("field_name", "blob"), ("checksum_required", "false"), ("max_bytes", "5")]);
     let client = server.client();

@@ -253,6 +253,11 @@ fn a_mode_without_its_secret_answers_nobody() {
         server.client().get("/uploads/").expect(500);
         assert!(server.log().contains(variable), "{}", server.log());
     }
+    // The user's name would be the secret, which responses and logs would tell.
+    let settings = [("auth", "header"), ("auth_header_secret", SECRET), ("auth_header", "X-Auth-Secret")];
+    let server = Server::with(&settings);
+    server.client().get("/uploads/").expect(500);
+    assert!(server.log().contains("other than x-auth-secret"), "{}", server.log());
     let server = Server::with(&[("auth", "yes")]);
     server.client().get("/").expect(500);
     assert!(server.log().contains("none, jwt or header"), "{}", server.log());

@@ -1,8 +1,10 @@
 //! The variables `auth`, `auth_…` and `user_restricted`.
 
+use http::HeaderName;
+
 use super::reader::{Reader, SettingError};
 use super::variable;
-use crate::identity::{Auth, ProxyRules, TokenRules};
+use crate::identity::{Auth, PROXY_SECRET_HEADER, ProxyRules, TokenRules};
 
 /// Reads how users are told apart, and whether they are kept apart.
 ///
@@ -49,6 +51,8 @@ fn read_token_rules(reader: &Reader<'_>) -> Result<TokenRules, SettingError> {
 fn read_proxy_rules(reader: &Reader<'_>) -> Result<ProxyRules, SettingError> {
     let secret = reader.optional(&variable::AUTH_HEADER_SECRET);
     let secret = secret.ok_or(SettingError::new(&variable::AUTH_HEADER_SECRET))?;
-    let user_header = reader.parse(&variable::AUTH_HEADER, |name| name.parse().ok())?;
+    // The user's name is in responses and logs, and the secret is not for them.
+    let is_other = |name: &HeaderName| name != PROXY_SECRET_HEADER;
+    let user_header = reader.parse(&variable::AUTH_HEADER, |name| name.parse().ok().filter(is_other))?;
     Ok(ProxyRules::new(user_header, secret))
 }

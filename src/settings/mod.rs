@@ -4,6 +4,7 @@
 mod auth;
 mod cors;
 mod hook;
+mod paths;
 mod reader;
 pub(crate) mod variable;
 
@@ -16,6 +17,7 @@ use crate::identity::Auth;
 use crate::uploads::Algorithm;
 pub use cors::CorsOrigins;
 pub use hook::HookSettings;
+use paths::Paths;
 use reader::Reader;
 pub use reader::SettingError;
 pub use variable::{VARIABLES, Variable};
@@ -99,29 +101,28 @@ impl Settings {
     pub fn read(value_of: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let reader = Reader::new(&value_of);
         let store = reader.text(&variable::STORE);
-        let is_extension = |text: &str| !text.contains('/');
-        let is_path = |pattern: &str| format_path(pattern, Timestamp::UNIX_EPOCH).is_some();
+        let Paths { complete_ext, incomplete_ext, public_url, upload_path } = paths::read(&reader)?;
         let (auth, user_restricted) = auth::read(&reader)?;
         Ok(Self {
             auth,
             blob_store: reader.optional(&variable::BLOB_STORE).unwrap_or_else(|| store.clone()),
             checksum: reader.parse(&variable::CHECKSUM, parse_algorithm)?,
             checksum_required: reader.parse(&variable::CHECKSUM_REQUIRED, parse_text)?,
-            complete_ext: reader.text_or_empty(&variable::COMPLETE_EXT, is_extension)?,
+            complete_ext,
             cors_origins: cors::read(&reader)?,
             expiration_delta: reader.parse(&variable::EXPIRATION_DELTA, parse_duration)?,
             field_name: reader.text(&variable::FIELD_NAME),
-            incomplete_ext: reader.text_or_empty(&variable::INCOMPLETE_EXT, is_extension)?,
+            incomplete_ext,
             manage_token: reader.optional(&variable::MANAGE_TOKEN),
             max_bytes: reader.parse_optional(&variable::MAX_BYTES, parse_text)?,
             max_chunk_bytes: reader.parse_optional(&variable::MAX_CHUNK_BYTES, parse_text)?,
             on_completion: hook::read(&reader)?,
-            public_url: reader.parse_optional(&variable::PUBLIC_URL, parse_public_url)?,
+            public_url,
             segment_size: reader.parse(&variable::SEGMENT_SIZE, parse_segment_size)?,
             store,
             sweep_budget: reader.parse(&variable::SWEEP_BUDGET, parse_duration)?,
             trust_forwarded: reader.parse(&variable::TRUST_FORWARDED, parse_text)?,
-            upload_path: reader.text_or_empty(&variable::UPLOAD_PATH, is_path)?,
+            upload_path,
             user_restricted,
         })
     }
@@ -149,11 +150,6 @@ fn parse_duration(text: &str) -> Option<SignedDuration> {
 
 fn parse_segment_size(text: &str) -> Option<u32> {
     text.parse().ok().filter(|size| (1..=MAX_SEGMENT_SIZE).contains(size))
-}
-
-fn parse_public_url(text: &str) -> Option<String> {
-    let uri = parse_absolute(text)?;
-    uri.query().is_none().then(|| text.trim_end_matches('/').to_owned())
 }
 
 /// An absolute URL of `http` or `https`.

@@ -15,7 +15,12 @@ pub struct SettingError {
 impl SettingError {
     /// The error for this variable.
     pub fn new(variable: &Variable) -> Self {
-        Self { name: variable.name, expected: variable.expected }
+        Self::with(variable, variable.expected)
+    }
+
+    /// The error for a variable whose value does not go with another variable's.
+    pub(super) fn with(variable: &Variable, expected: &'static str) -> Self {
+        Self { name: variable.name, expected }
     }
 }
 

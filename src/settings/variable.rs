@@ -51,7 +51,7 @@ variables! {
         "how users are told apart: `none`, `jwt` or `header`, see [Users](users.md)",
     );
     AUTH_HEADER = variable(
-        "auth_header", "x-remote-user", "the name of a header",
+        "auth_header", "x-remote-user", "the name of a header other than x-auth-secret",
         "with `header`: the header that names the user",
     );
     AUTH_HEADER_SECRET = secret(
@@ -127,7 +127,7 @@ variables! {
         "the URL that is asked before an upload is complete, see [Completion hook](hook.md)",
     );
     PUBLIC_URL = variable(
-        "public_url", "", "an absolute URL such as https://example.com/files",
+        "public_url", "", "an absolute URL such as https://example.com/files, without . and .. in its path",
         "what `url` and `file` in answers begin with, such as `https://example.com/files`; without it, the scheme and host that the request came by",
     );
     SEGMENT_SIZE = variable(
@@ -147,7 +147,7 @@ variables! {
         "whether `url` and `file` follow what a proxy in front says of the client's request, see [Behind a proxy](operations.md#behind-a-proxy)",
     );
     UPLOAD_PATH = variable(
-        "upload_path", "chunked_uploads/%Y/%m/%d", "a path, in which strftime's patterns such as %Y/%m/%d may stand",
+        "upload_path", "chunked_uploads/%Y/%m/%d", "a path without . and .. in it, in which strftime's patterns such as %Y/%m/%d may stand",
         "the folder of the files' paths: strftime patterns stand for the time of creation (UTC); may be empty",
     );
     USER_RESTRICTED = variable(
