@@ -39,6 +39,7 @@ fn refused(client: &Client) -> Vec<(u16, String, Headers)> {
         (400, new(), vec![("Content-Range", "bytes 0-7999999/8000000"), ("Content-Digest", "no digest")]),
         (415, new(), vec![("Content-Range", "bytes 0-7999999/8000000"), ("Content-Encoding", "gzip")]),
         (400, new(), vec![("Content-Range", "no range"), ("Content-Length", "100")]),
+        (400, new(), vec![("Content-Range", "bytes 0-7999999/8000000"), ("Content-Range", "bytes 0-7999999/8000000")]),
         (413, new(), vec![("Content-Range", "bytes 0-8999999/9000000"), ("Content-Length", "9000000")]),
     ]
 }

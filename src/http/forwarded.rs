@@ -5,6 +5,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::failure::Failure;
+use super::path::{is_plain, normalize};
 use super::target::parse_authority;
 
 const FORWARDED: &str = "forwarded";
@@ -59,7 +60,8 @@ fn parse_proto(text: &str) -> Option<String> {
 
 fn parse_prefix(text: &str) -> Option<String> {
     let path: PathAndQuery = text.starts_with('/').then(|| text.parse().ok())??;
-    path.query().is_none().then(|| text.trim_end_matches('/').to_owned())
+    let prefix = text.trim_end_matches('/');
+    (path.query().is_none() && is_plain(&normalize(prefix))).then(|| prefix.to_owned())
 }
 
 /// The first element of `Forwarded`: pairs such as `proto=https;host="a.example:8443"`.
@@ -150,6 +152,9 @@ mod tests {
             (PREFIX, "files"),
             (PREFIX, "/a?b"),
             (PREFIX, "/a b"),
+            (PREFIX, "/a/../b"),
+            (PREFIX, "/%2e%2E/b"),
+            (PREFIX, "//b"),
             (FORWARDED, "host"),
             (FORWARDED, "host=\"a"),
             (FORWARDED, "proto=gopher"),

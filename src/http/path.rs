@@ -37,8 +37,14 @@ fn is_unreserved(byte: u8) -> bool {
 
 /// Whether a segment of a path in normal form is `.` or `..`. Clients remove these before they send a request (RFC 3986,
 /// 5.2.4).
-pub(crate) fn is_dots(segment: &str) -> bool {
+pub(super) fn is_dots(segment: &str) -> bool {
     matches!(segment, "." | "..")
+}
+
+/// Whether clients and proxies leave a path in normal form as it is. They remove dots and empty segments. The path is
+/// empty, or it begins with a slash and ends without one.
+pub(crate) fn is_plain(path: &str) -> bool {
+    path.split('/').skip(1).all(|segment| !segment.is_empty() && !is_dots(segment))
 }
 
 #[cfg(test)]

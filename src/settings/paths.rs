@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::reader::{Reader, SettingError};
 use super::{format_path, parse_absolute, variable};
-use crate::http::path::{is_dots, normalize};
+use crate::http::path::{is_plain, normalize};
 use crate::http::urls;
 
 /// What the paths of URLs are made of.
@@ -19,7 +19,8 @@ pub(super) struct Paths {
 /// Reads the variables. A file must have a URL of its own, and clients must reach it.
 pub(super) fn read(reader: &Reader<'_>) -> Result<Paths, SettingError> {
     let is_extension = |text: &str| !text.contains('/');
-    let is_folder = |pattern: &str| folder(pattern).is_some_and(|folder| folder.is_empty() || is_plain(&folder));
+    let is_folder =
+        |pattern: &str| folder(pattern).is_some_and(|folder| folder.is_empty() || is_plain(&format!("/{folder}")));
     let paths = Paths {
         complete_ext: reader.text_or_empty(&variable::COMPLETE_EXT, is_extension)?,
         incomplete_ext: reader.text_or_empty(&variable::INCOMPLETE_EXT, is_extension)?,
@@ -49,15 +50,10 @@ fn folder(pattern: &str) -> Option<String> {
     format_path(pattern, Timestamp::UNIX_EPOCH)
 }
 
-/// Whether clients leave the path as it is: they remove dots, and proxies remove empty segments.
-fn is_plain(path: &str) -> bool {
-    path.split('/').all(|segment| !segment.is_empty() && !is_dots(segment))
-}
-
 fn parse_public_url(text: &str) -> Option<String> {
     let uri = parse_absolute(text)?;
     let path = normalize(uri.path().trim_end_matches('/'));
-    let is_base = uri.query().is_none() && path.strip_prefix('/').is_none_or(is_plain);
+    let is_base = uri.query().is_none() && is_plain(&path);
     is_base.then(|| text.trim_end_matches('/').to_owned())
 }
 
