@@ -6,8 +6,9 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::thread;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-use support::{Client, Form, Server, data, path_of, server};
+use support::{Client, Form, Server, copies, data, path_of, server};
 
 fn ids(client: &Client, path: &str) -> Vec<String> {
     let Value::Array(uploads) = client.get(path).expect(200).json() else { panic!("no array") };
@@ -84,32 +85,6 @@ fn listings_and_uploads_do_not_block_each_other() {
     assert_eq!(ids(&client, "/uploads/").len(), 21);
 }
 
-/// Puts this many copies of an upload's record into the store, each under an id of its own and a second later than the
-/// one before.
-fn copy(server: &Server, url: &str, count: u32) {
-    let id = url.rsplit('/').next().unwrap();
-    let database = server.database();
-    let value = |key: &str| -> Vec<u8> {
-        database.query_row("SELECT value FROM spin_key_value WHERE key = ?1", [key], |row| row.get(0)).unwrap()
-    };
-    let record: Value = serde_json::from_slice(&value(&format!("upload/{id}"))).unwrap();
-    let listed = server.stored().into_iter().find(|(key, _)| key.starts_with("list/")).unwrap().0;
-    let user = listed.split('/').nth(1).unwrap();
-    let begun: jiff::Timestamp = record["created_at"].as_str().unwrap().parse().unwrap();
-    database.execute_batch("BEGIN").unwrap();
-    let mut insert =
-        database.prepare("INSERT INTO spin_key_value (store, key, value) VALUES ('default', ?1, ?2)").unwrap();
-    for number in 1..=count {
-        let id = uuid::Uuid::from_u128(u128::from(number));
-        let created_at = begun + jiff::SignedDuration::from_secs(number.into());
-        let mut record = record.clone();
-        (record["id"], record["created_at"]) = (id.to_string().into(), created_at.to_string().into());
-        insert.execute((format!("upload/{id}"), record.to_string().into_bytes())).unwrap();
-        insert.execute((format!("list/{user}/{:016}-{id}", created_at.as_microsecond()), Vec::new())).unwrap();
-    }
-    database.execute_batch("COMMIT").unwrap();
-}
-
 /// The head of a request by the user who is logged in, without its end.
 fn head(client: &Client, method: &str, path: &str) -> String {
     let login: String = server::LOGIN.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -129,7 +104,7 @@ fn get_slowly(client: &Client, path: &str) -> TcpStream {
 fn a_page_costs_one_listing_and_a_bounded_number_of_records() {
     let (server, client) = Server::with_user(&[]);
     let url = client.begin(b"abc", 1);
-    copy(&server, &url, 2_500);
+    copies::copy(&server, &url, (1..=2_500).map(SignedDuration::from_secs));
     let last = client.upload_whole("f", b"abc").expect(200).text("id");
     // The copies are younger than the last one, which is the second upload of the list.
     assert_eq!(ids(&client, "/uploads/?limit=1&status=2"), std::slice::from_ref(&last));
@@ -162,7 +137,7 @@ fn long_lists_of_slow_clients_fit_an_instance() {
     let (server, client) = with_user_and(["--instance-memory", "32MiB"]);
     let form = Form::new().field("filename", &"\u{1}".repeat(255)).file("file", "f", b"a");
     let url = client.put_form("/uploads/", "bytes 0-0/2", form).expect(200).text("url");
-    copy(&server, &url, 4_000);
+    copies::copy(&server, &url, (1..=4_000).map(SignedDuration::from_secs));
 
     let _slow: Vec<_> = (0..16).map(|_| get_slowly(&client, "/uploads/")).collect();
     assert_eq!(ids(&client, "/uploads/?limit=1").len(), 1);

@@ -49,7 +49,7 @@ fn an_upload_by_the_urls_that_the_client_is_told() {
     client.get("/uploads/").expect(404);
 }
 
-/// Whoever talks to the proxy doesn't say where it stands.
+/// A client behind the proxy cannot choose what URLs in responses begin with.
 #[test]
 fn what_clients_say_of_proxies_does_not_get_past_it() {
     let Some((_server, nginx, client)) = start(&[("trust_forwarded", "true")]) else { return };

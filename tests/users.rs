@@ -68,7 +68,7 @@ fn unrestricted_users_see_everything_but_strangers_nothing() {
     client.get_with("/uploads/", &[("Authorization", &ben)]).expect_json(200, json!([done.json()]));
 }
 
-/// Who knows an upload's URL may delete it, where there are no users.
+/// Without users, a client that knows an upload's URL may delete it.
 #[test]
 fn strangers_get_no_list_of_everybodys_uploads() {
     let server = Server::with(&[("user_restricted", "false")]);

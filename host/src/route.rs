@@ -12,7 +12,7 @@ impl Route {
     /// Reads a route as the manifest has it.
     ///
     /// # Errors
-    /// Where it is of another kind.
+    /// If the text is another kind of route.
     pub fn parse(text: &str) -> Result<Self> {
         // Spin takes a route without a slash in front for one with it.
         let path = format!("/{}", text.strip_prefix('/').unwrap_or(text));

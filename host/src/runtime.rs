@@ -73,7 +73,7 @@ pub struct Options<'a> {
 /// Reads an amount of memory: bytes, or a number of `KiB`, `MiB` or `GiB`.
 ///
 /// # Errors
-/// Where it is none, or no component could have it.
+/// If the text is no amount, or more than a component can have.
 pub fn parse_memory(text: &str) -> Result<usize, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
     let read = units.into_iter().find_map(|(unit, bytes)| {

@@ -14,8 +14,8 @@ pub(crate) fn forbid<B>(mut response: Response<B>) -> Response<B> {
 
 /// Lets caches keep a file, and has them ask each time whether it is still there: it never changes, but may be deleted.
 ///
-/// Where there are users, only a user's own cache may. Where there are none, the URL is all that a reader needs, so a
-/// shared cache tells nobody more than the service would.
+/// With users, only a user's own cache may keep it. Without users, everybody with the URL may read the file, so a shared
+/// cache may keep it, too.
 pub(crate) fn check_each_time<B>(mut response: Response<B>, is_private: bool) -> Response<B> {
     let value = if is_private { "private, no-cache" } else { "no-cache" };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(value));

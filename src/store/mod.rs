@@ -35,7 +35,7 @@ pub type Keys = LocalBoxStream<'static, Result<String, StoreError>>;
 // A component and its stores run on one thread, so no future here needs to be `Send`.
 #[allow(async_fn_in_trait)]
 pub trait Store: Clone + 'static {
-    /// The value under `key`, or `None` where there is none.
+    /// The value under `key`, or `None` if there is none.
     async fn get(&self, key: &str) -> Result<Option<Bytes>, StoreError>;
 
     /// Puts `value` under `key`, in place of the value that was there. After an error, the key has the old or the new

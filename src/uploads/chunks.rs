@@ -26,7 +26,7 @@ pub(super) struct Entry {
     pub(super) len: u64,
     /// The tag that the chunk or the page was written under.
     pub(super) tag: Uuid,
-    /// The size of a chunk's segments in bytes, where it is not the upload's.
+    /// The size of a chunk's segments in bytes, if it is not the upload's.
     pub(super) segment_size: Option<NonZeroU32>,
 }
 

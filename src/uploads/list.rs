@@ -21,7 +21,7 @@ use crate::error_chain::error_chain;
 use crate::store::Store;
 
 /// How many records are fetched ahead of the reader.
-const READS_IN_FLIGHT: usize = 4;
+const READS_IN_FLIGHT: usize = 16;
 /// How many cursors a listing holds even while memory is short. They take less than 100 kB.
 const CURSORS_AT_LEAST: usize = 1_000;
 const PREFIX: &str = "list/";

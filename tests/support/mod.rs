@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod client;
+pub mod copies;
 pub mod data;
 pub mod nginx;
 pub mod python;
