@@ -26,8 +26,9 @@ fn a_file_goes_up_in_chunks() {
     assert_eq!(answer["user"], Value::Null);
     let keys: Vec<_> = answer.as_object().unwrap().keys().map(String::as_str).collect();
     let expected =
-        ["id", "url", "file", "filename", "offset", "created_at", "status", "completed_at", "user", "expires"];
+        ["id", "url", "file", "filename", "offset", "created_at", "status", "completed_at", "user", "expires", "md5"];
     assert_eq!(keys, expected);
+    assert_eq!(answer["md5"], Value::Null);
 
     client.put_chunk(&url, &file, 10_000, 20_000).expect(200);
     let state = client.get(&url).expect(200);
@@ -40,6 +41,7 @@ fn a_file_goes_up_in_chunks() {
     assert_eq!(complete.json()["offset"], 30_000);
     assert!(complete.text("completed_at").ends_with('Z'));
     assert_eq!(complete.text("file"), begun.text("file").replace(".part", ".done"));
+    assert_eq!(complete.text("md5"), data::md5(&file));
     assert_eq!(client.get(&url).expect(200).json(), complete.json());
     assert!(client.get(&complete.text("file")).expect(200).body == file);
 }
@@ -134,7 +136,9 @@ fn every_checksum_works_under_its_own_name() {
         client.put_chunk(&url, b"abc", 2, 3).expect(200);
         let missing = client.send_form(Method::POST, &url, &[], Form::new().field("md5", "x"));
         missing.expect_json(400, json!({"detail": format!("Checksum of type '{name}' is required")}));
-        client.send_form(Method::POST, &url, &[], Form::new().field(name, digest_of_abc)).expect(200);
+        let upper = Form::new().field(name, &digest_of_abc.to_uppercase());
+        let complete = client.send_form(Method::POST, &url, &[], upper).expect(200);
+        assert_eq!(complete.text(name), digest_of_abc);
     }
 }
 

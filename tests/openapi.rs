@@ -240,6 +240,8 @@ fn the_description_follows_the_settings() {
     let names: Vec<_> = form["properties"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["blob", "filename", "sha256"]);
     assert_eq!(form["required"], json!(["blob", "filename"]));
+    let upload = &document["components"]["schemas"]["Upload"];
+    assert!(upload["properties"]["sha256"].is_object() && upload["properties"].get("md5").is_none());
     assert!(document["paths"]["/a/{folder1}/{name}"]["get"].is_object());
     let responses = document["paths"]["/uploads/{id}"]["get"]["responses"].as_object().unwrap();
     assert!(!responses.contains_key("401") && responses.contains_key("404"));

@@ -1,8 +1,7 @@
 //! The completion hook: a URL that the service calls before an upload is complete for good.
 //!
-//! The hook gets the upload's JSON, as the completion would answer it, and the checksum in a field of its algorithm's
-//! name. Only the URLs in the JSON may differ from the answer's: they never have a host that a client chose. The hook's
-//! answer decides:
+//! The hook gets the upload's JSON, as the completion would answer it. Only the URLs in the JSON may differ from the
+//! answer's: they never have a host that a client chose. The hook's answer decides:
 //!
 //! - 2xx completes the upload. If this answer has a body, in JSON, it is the completion's answer.
 //! - 4xx refuses the completion.
@@ -55,6 +54,7 @@ fn request(
     idempotency_key: &str,
 ) -> Result<Request<Bytes>, Refusal> {
     let mut body = answer.clone();
+    // A view may have left the checksum out.
     if let Some(checksum) = upload.checksum() {
         body.insert(checksum.algorithm.name().to_owned(), Value::String(checksum.hex.clone()));
     }

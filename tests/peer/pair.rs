@@ -234,8 +234,9 @@ fn normal_value(value: Value) -> Value {
             values.into()
         }
         Value::Object(mut fields) => {
-            fields.remove("expires");
-            fields.remove("code");
+            for ours_alone in ["expires", "md5", "code"] {
+                fields.remove(ours_alone);
+            }
             fields.into_iter().map(|(name, value)| (name.clone(), normal_field(&name, value))).collect()
         }
         other => other,

@@ -93,7 +93,8 @@ fn describe<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Map<
 }
 
 /// An upload as the peer's serializer describes it, with these URLs. `expires` is a field of older versions of the
-/// peer.
+/// peer. The last field is the file's checksum, which the peer lacks. Its name is that of the field that completes the
+/// upload.
 fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, upload: &Upload) -> Map<String, Value> {
     let file = (!upload.is_purged()).then(|| urls.file(&upload.path));
     let fields = [
@@ -107,6 +108,7 @@ fn describe_under<S: Store, V: View>(context: &Context<S, V>, urls: &Urls, uploa
         ("completed_at", upload.completed_at.map(format_time).into()),
         ("user", upload.user.as_deref().into()),
         ("expires", format_time(upload.expires_at(context.settings.expiration_delta)).into()),
+        (upload.algorithm().name(), upload.checksum().map(|checksum| checksum.hex.as_str()).into()),
     ];
     let mut answer = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     context.view.describe(context.for_view(), upload, &mut answer);

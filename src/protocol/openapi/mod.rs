@@ -58,7 +58,9 @@ fn fit_form<S: Store, V: View>(document: &mut Value, context: &Context<S, V>) {
             }
         });
     }
-    fit_schema(&mut document["components"]["schemas"]["Completion"], |_| Some((checksum, required)));
+    let schemas = &mut document["components"]["schemas"];
+    fit_schema(&mut schemas["Completion"], |_| Some((checksum, required)));
+    fit_schema(&mut schemas["Upload"], |name| (name == "md5").then_some((checksum, false)));
 }
 
 /// Renames the properties of an object's schema, and sets which of them are required.
