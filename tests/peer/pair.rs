@@ -237,6 +237,9 @@ fn normal_value(value: Value) -> Value {
             for ours_alone in ["expires", "md5", "code"] {
                 fields.remove(ours_alone);
             }
+            if fields.contains_key("expected_offset") {
+                fields.remove("offset");
+            }
             fields.into_iter().map(|(name, value)| (name.clone(), normal_field(&name, value))).collect()
         }
         other => other,

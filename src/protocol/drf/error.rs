@@ -138,9 +138,13 @@ fn upload_fields(error: &uploads::Error) -> Option<Value> {
         E::AlreadyComplete => json!({"detail": "Upload has already been marked as \"complete\""}),
         E::Expired => json!({"detail": "Upload has expired"}),
         E::TooLate => json!({"detail": "The request took too long; continue with smaller chunks"}),
-        E::OffsetMismatch { expected, provided } => {
-            json!({"detail": "Offsets do not match", "expected_offset": expected, "provided_offset": provided})
-        }
+        // Up to its version 0.5.1, the peer had `offset` alone.
+        E::OffsetMismatch { expected, provided } => json!({
+            "detail": "Offsets do not match",
+            "expected_offset": expected,
+            "provided_offset": provided,
+            "offset": expected,
+        }),
         E::TotalMismatch { expected, provided } => json!({
             "detail": format!(
                 "Total size does not match: the upload began with a total of {expected} bytes, not {provided}"
@@ -150,6 +154,7 @@ fn upload_fields(error: &uploads::Error) -> Option<Value> {
         E::Incomplete { offset, total } => json!({
             "detail": format!("Upload is not complete: {offset} of {total} bytes have arrived"),
             "expected_offset": offset,
+            "offset": offset,
         }),
         E::ChecksumMismatch => json!({"detail": "checksum does not match"}),
         _ => return None,
