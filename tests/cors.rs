@@ -48,7 +48,7 @@ fn listed_origins_may_use_the_service() {
     assert_eq!(reply.header("access-control-allow-origin"), ORIGIN);
     assert!(list(&reply, "vary").contains(&"origin"));
     let exposed = list(&reply, "access-control-expose-headers");
-    for name in ["content-range", "etag", "link", "repr-digest", "retry-after", "content-disposition"] {
+    for name in ["content-range", "etag", "link", "range", "repr-digest", "retry-after", "content-disposition"] {
         assert!(exposed.contains(&name), "{exposed:?}");
     }
     // Error responses can be read as well.

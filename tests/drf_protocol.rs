@@ -12,7 +12,7 @@ fn a_file_goes_up_in_chunks() {
     let client = server.client();
 
     let begun = client.put_chunk("/uploads/", &file, 0, 10_000).expect(200);
-    assert_eq!(begun.header("content-type"), "application/json");
+    assert_eq!((begun.header("content-type"), begun.header("range")), ("application/json", "bytes=0-9999"));
     let id = begun.text("id");
     let url = begun.text("url");
     assert_eq!(url, format!("http://{}/uploads/{id}", server.address()));
@@ -30,9 +30,10 @@ fn a_file_goes_up_in_chunks() {
     assert_eq!(keys, expected);
     assert_eq!(answer["md5"], Value::Null);
 
-    client.put_chunk(&url, &file, 10_000, 20_000).expect(200);
+    let next = client.put_chunk(&url, &file, 10_000, 20_000).expect(200);
+    assert_eq!(next.header("range"), "bytes=0-19999");
     let state = client.get(&url).expect(200);
-    assert_eq!(state.json()["offset"], 20_000);
+    assert_eq!((&state.json()["offset"], state.header("range")), (&json!(20_000), ""));
     assert_eq!(client.head(&url).expect(200).header("content-length"), state.header("content-length"));
     client.put_chunk(&url, &file, 20_000, 30_000).expect(200);
 

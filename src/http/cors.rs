@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_REQUEST_METHOD, ALLOW, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, ETAG,
-    LINK, RETRY_AFTER, WWW_AUTHENTICATE,
+    LINK, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderName, Method, Request, Response};
 use tower::Layer;
@@ -20,7 +20,7 @@ use crate::settings::CorsOrigins;
 /// The methods that any route takes.
 const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
 /// The headers of answers that a client needs, beyond those that every script may read.
-const EXPOSED: [HeaderName; 10] = [
+const EXPOSED: [HeaderName; 11] = [
     ACCEPT_RANGES,
     ALLOW,
     CONTENT_DISPOSITION,
@@ -28,6 +28,7 @@ const EXPOSED: [HeaderName; 10] = [
     CONTENT_RANGE,
     ETAG,
     LINK,
+    RANGE,
     HeaderName::from_static("repr-digest"),
     RETRY_AFTER,
     WWW_AUTHENTICATE,

@@ -11,6 +11,7 @@ mod multipart;
 
 use std::rc::Rc;
 
+use headers::{HeaderMapExt, Range};
 use http::header::EXPECT;
 use http::{HeaderMap, Method, Response, StatusCode};
 use jiff::Timestamp;
@@ -48,7 +49,7 @@ pub(super) async fn handle_uploads<S: Store, V: View>(
     request: &RequestLine,
 ) -> Response<ResponseBody> {
     let handled = match context.request.method {
-        Method::PUT => chunk::create_upload(context, body).await.map(|upload| upload_response(context, &upload)),
+        Method::PUT => chunk::create_upload(context, body).await.map(|upload| chunk_response(context, &upload)),
         Method::POST => complete::upload_whole_file(context, body).await,
         Method::GET | Method::HEAD => list::list_uploads(context).await,
         _ => Err(context.method_error(UPLOADS_ALLOW).into()),
@@ -64,7 +65,7 @@ pub(super) async fn handle_upload<S: Store, V: View>(
     request: &RequestLine,
 ) -> Response<ResponseBody> {
     let handled = match context.request.method {
-        Method::PUT => chunk::append_chunk(context, id, body).await.map(|upload| upload_response(context, &upload)),
+        Method::PUT => chunk::append_chunk(context, id, body).await.map(|upload| chunk_response(context, &upload)),
         Method::POST => complete::complete_upload(context, id, body).await,
         Method::GET | Method::HEAD => show_upload(context, id).await,
         Method::DELETE => delete_upload(context, id).await,
@@ -85,6 +86,18 @@ async fn delete_upload<S: Store, V: View>(context: &Context<S, V>, id: Uuid) -> 
 
 fn upload_response<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Response<ResponseBody> {
     response::json(StatusCode::OK, &describe(context, upload))
+}
+
+/// The response to a chunk. Its `Range` says which bytes have arrived. RFC 9110 has this header for requests only, but
+/// jQuery File Upload and clients of Google Cloud Storage's protocol read it in responses, to find the next byte.
+fn chunk_response<S: Store, V: View>(context: &Context<S, V>, upload: &Upload) -> Response<ResponseBody> {
+    let mut response = upload_response(context, upload);
+    if let Some(last) = upload.offset().checked_sub(1)
+        && let Ok(range) = Range::bytes(0..=last)
+    {
+        response.headers_mut().typed_insert(range);
+    }
+    response
 }
 
 /// An upload as the answers describe it.
