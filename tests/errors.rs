@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::time::Duration;
+
 use http::Method;
 use serde_json::json;
 use support::{Client, Form, Server, data};
@@ -156,9 +159,10 @@ fn a_complete_upload_stays_what_it_is() {
 
 #[test]
 fn an_expired_upload_can_be_looked_at_but_not_continued() {
-    let server = Server::with(&[("expiration_delta", "0s")]);
+    let mut server = Server::start();
     let client = server.client();
     let url = client.begin(b"abc", 1);
+    server.age(&url, 25);
     let expired = detail("Upload has expired");
     client.put_chunk(&url, b"abc", 1, 3).expect_json(410, expired.clone());
     client.complete(&url, &data::md5(b"abc")).expect_json(410, expired);
@@ -168,6 +172,25 @@ fn an_expired_upload_can_be_looked_at_but_not_continued() {
     client.get(&whole.text("file")).expect(200);
     let complete = detail("Upload has already been marked as \"complete\"");
     client.complete(&whole.text("url"), "x").expect_json(400, complete);
+}
+
+#[test]
+fn a_first_chunk_that_its_uploads_expiry_overtakes_does_not_count() {
+    let server = Server::with(&[("expiration_delta", "1s"), ("segment_size", "1000")]);
+    let head = format!(
+        "PUT /uploads/?filename=f HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Range: bytes 0-1999/3000\r\n\
+         Content-Type: application/octet-stream\r\nContent-Length: 2000\r\n\r\n",
+        server.address()
+    );
+    let mut stream = server.client().send_raw(&[head.as_bytes(), &[0; 1_000]].concat());
+    // The upload's time has begun at the latest when its first segment is stored.
+    server.wait_until_stored(|stored| !stored.is_empty());
+    std::thread::sleep(Duration::from_secs(1));
+    stream.write_all(&[0; 1_000]).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 410 ") && answer.contains("upload_expired"), "{answer}");
+    assert_eq!(server.stored(), []);
 }
 
 #[test]

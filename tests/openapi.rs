@@ -154,6 +154,7 @@ fn each_answer_that_is_described_can_be_had() {
     let mut server = Server::with(&users);
     let with_hook =
         Server::with(&[&users[..], &[("on_completion_url", &hook), ("on_completion_host", &hook)]].concat());
+    let short_lived = Server::with(&[&users[..], &[("expiration_delta", "0s")]].concat());
     let misconfigured = Server::with(&[&users[..], &[("max_bytes", "many")]].concat());
     let document = with_hook.client().get("/openapi.json").expect(200).json();
     assert_eq!(document["servers"], json!([{"url": format!("http://{}", with_hook.address())}]));
@@ -208,6 +209,9 @@ fn each_answer_that_is_described_can_be_had() {
     }
     recorder.each_operation(&upload, &file, &[("Authorization", "Bearer x")]);
     recorder.send(delete, &upload, &[], &[]).expect(204);
+
+    recorder.at(&short_lived);
+    recorder.chunk("/uploads/", "bytes 0-2/6", b"abc").expect(410);
 
     // Faults of the server.
     recorder.at(&misconfigured);

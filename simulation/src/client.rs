@@ -151,6 +151,7 @@ impl Client {
         };
         self.ledger.borrow_mut().uploads.push(id);
         let mut append = self.request().create(new)?;
+        append.set_deadline(append.upload().expires_at(EXPIRATION));
         self.fill(&mut append, total).await?;
         let upload = append.commit().await?;
         self.acknowledged(&upload);

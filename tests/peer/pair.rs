@@ -24,8 +24,8 @@ pub struct Pair {
     peer: Client,
     /// The peer's path for each path at this service.
     paths: Mutex<HashMap<String, String>>,
-    _server: Server,
-    _peer: Peer,
+    server: Server,
+    peer_server: Peer,
 }
 
 /// A request that puts a chunk, with or without faults.
@@ -87,9 +87,16 @@ impl Pair {
             ours: server.client(),
             peer: Client::new(&peer.address),
             paths: Mutex::default(),
-            _server: server,
-            _peer: peer,
+            server,
+            peer_server: peer,
         }
+    }
+
+    /// Moves the creation time of an upload back by two days, at both servers.
+    pub fn age(&mut self, path: &str) {
+        self.server.age(path, 48);
+        let peer_path = self.paths.lock().unwrap()[path].clone();
+        self.peer_server.age(peer_path.rsplit('/').next().unwrap());
     }
 
     /// Begins an upload with the first `to` bytes of the file.
@@ -329,7 +336,7 @@ fn fits(cell: &str, gist: &str) -> bool {
 struct Peer {
     process: Child,
     address: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Peer {
@@ -354,7 +361,15 @@ impl Peer {
             lines.find_map(|line| Some(line.split_once("Listening at: http://")?.1.split(' ').next()?.to_owned()));
         // gunicorn must not wait for a reader of its output.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, address: address.expect("gunicorn says where it listens"), _folder: folder }
+        Self { process, address: address.expect("gunicorn says where it listens"), folder }
+    }
+
+    /// Django writes a UUID without its dashes into SQLite.
+    fn age(&self, id: &str) {
+        let update =
+            "UPDATE drf_chunked_upload_chunkedupload SET created_at = datetime(created_at, '-2 days') WHERE id = ?1";
+        let database = rusqlite::Connection::open(self.folder.path().join("db.sqlite3")).unwrap();
+        assert_eq!(database.execute(update, [id.replace('-', "")]).unwrap(), 1);
     }
 }
 

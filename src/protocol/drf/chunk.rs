@@ -27,7 +27,7 @@ pub(super) async fn create_upload<S: Store, V: View>(
         Err(fault) => return Err(refuse(context, body, None, fault).await),
     };
     let append = match range.start {
-        0 => new_upload(context, range.total),
+        0 => new_upload(context, range.total).map(|append| with_deadline(context, append)),
         provided => Err(uploads::Error::OffsetMismatch { expected: 0, provided }.into()),
     };
     let append = match append {
@@ -106,14 +106,20 @@ async fn open_append<S: Store, V: View>(
 ) -> Result<Append<S>, Error> {
     let upload = context.find(id).await?;
     context.check_not_expired(&upload)?;
-    let deadline = upload.expires_at(context.settings.expiration_delta);
-    let mut append = context.uploads.append(upload, range.start, range.total)?;
-    append.set_deadline(deadline);
+    let append = with_deadline(context, context.uploads.append(upload, range.start, range.total)?);
     // This chunk's range may have no total while an earlier chunk has declared one.
     match append.upload().total {
         Some(total) if range.end() > i128::from(total) => Err(uploads::Error::PastTotal { total }.into()),
         _ => Ok(append),
     }
+}
+
+/// The append of a chunk. The chunk doesn't count if the upload expires before the chunk is stored, even if it is the
+/// first one.
+fn with_deadline<S: Store, V: View>(context: &Context<S, V>, mut append: Append<S>) -> Append<S> {
+    let deadline = append.upload().expires_at(context.settings.expiration_delta);
+    append.set_deadline(deadline);
+    append
 }
 
 /// A new upload that has no name yet.
