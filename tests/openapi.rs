@@ -237,9 +237,16 @@ fn each_answer_that_is_described_can_be_had() {
 
 #[test]
 fn the_description_follows_the_settings() {
-    let variables =
-        [("field_name", "blob"), ("checksum", "sha256"), ("checksum_required", "false"), ("upload_path", "a/%Y")];
+    let variables = [
+        ("field_name", "blob"),
+        ("checksum", "sha256"),
+        ("checksum_required", "false"),
+        ("content_range_end", "exclusive"),
+        ("upload_path", "a/%Y"),
+    ];
     let document = Server::with(&variables).client().get("/openapi.json").expect(200).json();
+    let range = &document["paths"]["/uploads/{id}"]["put"]["parameters"][0];
+    assert!(range["description"].as_str().unwrap().contains("after the last byte"), "{range}");
     let form = &document["paths"]["/uploads/"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"];
     let names: Vec<_> = form["properties"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["blob", "filename", "sha256"]);

@@ -75,6 +75,30 @@ fn the_form_is_read_as_the_settings_say() {
     client.send_form(Method::POST, "/uploads/", &[], form(b"abcdef")).expect_json(400, limit);
 }
 
+/// Versions 0.1.7 to 0.3.0 of the peer take the end so.
+#[test]
+fn the_end_of_a_range_may_be_exclusive() {
+    let server = Server::with(&[("content_range_end", "exclusive"), ("max_bytes", "3000")]);
+    let (client, file) = (server.client(), data::bytes(1, 3_000));
+    let put = |path: &str, range: &str, bytes: &[u8]| {
+        client.put_form(path, range, Form::new().field("filename", "f").file("file", "f", bytes))
+    };
+    let begun = put("/uploads/", "bytes 0-1000/3000", &file[..1_000]).expect(200);
+    assert_eq!(begun.header("range"), "bytes=0-999", "RFC 9110's ranges stay what they are");
+    let url = begun.text("url");
+    let length = json!({"detail": "File size doesn't match headers: file size is 1000 but 999 reported"});
+    put(&url, "bytes 1000-1999/3000", &file[1_000..2_000]).expect_json(400, length);
+    put(&url, "bytes 1000-2000/*", &file[1_000..2_000]).expect(200);
+    let past = json!({"detail": "End of chunk exceeds reported total (3000 bytes)"});
+    put(&url, "bytes 2000-3001/3000", &file[1_999..]).expect_json(400, past);
+    let limit = json!({"detail": "Size of file exceeds the limit (3000 bytes)"});
+    put(&url, "bytes 2000-3001/*", &file[1_999..]).expect_json(400, limit);
+    put(&url, "bytes 2000-3000/3000", &file[2_000..]).expect(200);
+    let complete = client.complete(&url, &data::md5(&file)).expect(200);
+    assert!(client.get(&complete.text("file")).expect(200).body == file);
+    put("/uploads/", "bytes */0", b"").expect(200);
+}
+
 #[test]
 fn equal_extensions_mean_no_rename() {
     let server = Server::with(&[("complete_ext", ".bin"), ("incomplete_ext", ".bin")]);

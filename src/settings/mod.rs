@@ -46,6 +46,8 @@ pub struct Settings {
     pub checksum_required: bool,
     /// What the path of a complete file ends with.
     pub complete_ext: String,
+    /// What the end of a chunk's `Content-Range` is.
+    pub content_range_end: ContentRangeEnd,
     /// The other origins whose pages may use the service.
     pub cors_origins: CorsOrigins,
     /// What the path of an incomplete file ends with.
@@ -81,6 +83,15 @@ pub struct Settings {
     pub user_restricted: bool,
 }
 
+/// What the end of a chunk's `Content-Range` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentRangeEnd {
+    /// The offset of the last byte, as in RFC 9110, 14.4.
+    Inclusive,
+    /// The offset after the last byte, as in drf-chunked-upload 0.1.7 to 0.3.0.
+    Exclusive,
+}
+
 /// The largest `segment_size`. An instance holds several segments in memory at once, and it may have only 128 MiB.
 const MAX_SEGMENT_SIZE: u32 = 10_000_000;
 
@@ -109,6 +120,7 @@ impl Settings {
             checksum: reader.parse(&variable::CHECKSUM, parse_algorithm)?,
             checksum_required: reader.parse(&variable::CHECKSUM_REQUIRED, parse_text)?,
             complete_ext,
+            content_range_end: reader.parse(&variable::CONTENT_RANGE_END, parse_range_end)?,
             cors_origins: cors::read(&reader)?,
             expiration_delta: reader.parse(&variable::EXPIRATION_DELTA, parse_duration)?,
             field_name: reader.text(&variable::FIELD_NAME),
@@ -141,6 +153,14 @@ fn parse_text<T: std::str::FromStr>(text: &str) -> Option<T> {
 
 fn parse_algorithm(name: &str) -> Option<Algorithm> {
     Algorithm::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
+}
+
+fn parse_range_end(name: &str) -> Option<ContentRangeEnd> {
+    match name {
+        "inclusive" => Some(ContentRangeEnd::Inclusive),
+        "exclusive" => Some(ContentRangeEnd::Exclusive),
+        _ => None,
+    }
 }
 
 fn parse_duration(text: &str) -> Option<SignedDuration> {
@@ -199,6 +219,7 @@ mod tests {
             ("checksum", "crc32"),
             ("checksum_required", "maybe"),
             ("complete_ext", "/done"),
+            ("content_range_end", "last"),
             ("cors_origins", "example.com"),
             ("expiration_delta", "soon"),
             ("max_bytes", "-1"),

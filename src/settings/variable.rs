@@ -90,6 +90,10 @@ variables! {
         "complete_ext", ".done", EXTENSION,
         "what a complete file's path ends with; may be empty",
     );
+    CONTENT_RANGE_END = variable(
+        "content_range_end", "inclusive", "inclusive or exclusive",
+        "what LAST in a chunk's `Content-Range: bytes FIRST-LAST/TOTAL` is: the offset of its last byte (`inclusive`), or the offset after it (`exclusive`), as clients of [drf-chunked-upload 0.1.7 to 0.3.0](clients.md#coming-from-drf-chunked-upload) send it",
+    );
     CORS_ORIGINS = variable(
         "cors_origins", "", "* or a list of origins such as https://example.com, separated by commas",
         "the other origins whose pages may use the service, see [CORS](users.md#cors)",

@@ -94,7 +94,7 @@ async fn commit<S: Store, V: View>(context: &Context<S, V>, form: &Form, append:
 }
 
 fn read_range<S: Store, V: View>(context: &Context<S, V>) -> Result<ContentRange, Error> {
-    let range = ContentRange::from_headers(&context.request.headers)?;
+    let range = ContentRange::from_headers(&context.request.headers, context.settings.content_range_end)?;
     range.check(context.view.max_bytes(context.for_view()))?;
     Ok(range)
 }

@@ -8,9 +8,10 @@ use http::HeaderMap;
 use http::header::CONTENT_RANGE;
 
 use super::error::Error;
+use crate::settings::ContentRangeEnd;
 
-/// The range of a chunk's bytes in the file: `bytes 0-9999/30000` (RFC 9110, 14.4). The end is inclusive. The range is
-/// `bytes 0-9999/*` while the file's length isn't known, and `bytes */0` for the only chunk of an empty file.
+/// The range of a chunk's bytes in the file: `bytes 0-9999/30000` (RFC 9110, 14.4). The end is inclusive, unless the
+/// setting `content_range_end` says otherwise. The range is `bytes 0-9999/*` while the file's length isn't known, and `bytes */0` for the only chunk of an empty file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
     /// The offset of the first byte.
@@ -26,12 +27,12 @@ pub(super) struct ContentRange {
 const LARGEST_FILE: u64 = u64::MAX - 1;
 
 impl ContentRange {
-    pub(super) fn from_headers(headers: &HeaderMap) -> Result<Self, Error> {
+    pub(super) fn from_headers(headers: &HeaderMap, end: ContentRangeEnd) -> Result<Self, Error> {
         let value = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok());
-        value.and_then(Self::parse).ok_or(Error::ContentRange)
+        value.and_then(|value| Self::parse(value, end)).ok_or(Error::ContentRange)
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, end_is: ContentRangeEnd) -> Option<Self> {
         let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
         if (range, total) == ("*", "0") {
             return Some(Self { start: 0, len: 0, total: Some(0) });
@@ -39,7 +40,8 @@ impl ContentRange {
         let (start, end) = range.split_once('-')?;
         let (start, end) = (parse_number(start)?, parse_number(end)?);
         let total = if total == "*" { None } else { Some(parse_number(total)?) };
-        Some(Self { start, len: i128::from(end) - i128::from(start) + 1, total })
+        let last = i128::from(end_is == ContentRangeEnd::Inclusive);
+        Some(Self { start, len: i128::from(end) - i128::from(start) + last, total })
     }
 
     /// The offset after the last byte.
@@ -70,13 +72,22 @@ fn parse_number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn parse(text: &str) -> Option<ContentRange> {
+        ContentRange::parse(text, ContentRangeEnd::Inclusive)
+    }
+
     #[test]
     fn ranges_are_read() {
         let range = |start, len, total| Some(ContentRange { start, len, total });
-        assert_eq!(ContentRange::parse("bytes 0-9999/30000"), range(0, 10_000, Some(30_000)));
-        assert_eq!(ContentRange::parse("bytes 5-9/*"), range(5, 5, None));
-        assert_eq!(ContentRange::parse("bytes 5-3/*"), range(5, -1, None));
-        assert_eq!(ContentRange::parse("bytes */0"), range(0, 0, Some(0)));
+        assert_eq!(parse("bytes 0-9999/30000"), range(0, 10_000, Some(30_000)));
+        assert_eq!(parse("bytes 5-9/*"), range(5, 5, None));
+        assert_eq!(parse("bytes 5-3/*"), range(5, -1, None));
+        assert_eq!(parse("bytes */0"), range(0, 0, Some(0)));
+
+        let parse = |text| ContentRange::parse(text, ContentRangeEnd::Exclusive);
+        assert_eq!(parse("bytes 0-10000/30000"), range(0, 10_000, Some(30_000)));
+        assert_eq!(parse("bytes 5-3/*"), range(5, -2, None));
+        assert_eq!(parse("bytes */0"), range(0, 0, Some(0)));
     }
 
     #[test]
@@ -95,13 +106,13 @@ mod tests {
             "items 0-9/10",
         ];
         for text in texts {
-            assert_eq!(ContentRange::parse(text), None, "{text:?}");
+            assert_eq!(parse(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn ranges_are_checked() {
-        let check = |text, limit| ContentRange::parse(text).unwrap().check(limit);
+        let check = |text, limit| parse(text).unwrap().check(limit);
         assert!(check("bytes 0-9/10", None).is_ok());
         assert!(matches!(check("bytes 0-10/10", None), Err(Error::EndPastTotal(10))));
         assert!(matches!(check("bytes 0-9/10", Some(9)), Err(Error::OverLimit(9))));

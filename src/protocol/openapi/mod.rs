@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, manage};
 use crate::http::{ResponseBody, response, urls};
 use crate::identity::{Auth, PROXY_SECRET_HEADER};
-use crate::settings::Settings;
+use crate::settings::{ContentRangeEnd, Settings};
 use crate::store::Store;
 use crate::view::{ChecksumCheck, View};
 
@@ -17,6 +17,9 @@ use crate::view::{ChecksumCheck, View};
 pub(super) const PATH: &str = "openapi.json";
 
 const DOCUMENT: &str = include_str!("document.json");
+/// The description of `Content-Range` if the end is not that of RFC 9110.
+const RANGE_WITH_EXCLUSIVE_END: &str = "The chunk's place in the file: the end is the offset after the last byte, `*` \
+    stands for a total that isn't known yet, and `bytes */0` for the one chunk of an empty file.";
 /// The placeholder in the document for the path of files.
 const FILES: &str = "/{path}";
 
@@ -28,6 +31,7 @@ pub(super) fn respond<S: Store, V: View>(context: &Context<S, V>) -> Response<Re
     document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
     document["servers"] = json!([{"url": context.urls.base()}]);
     fit_form(&mut document, context);
+    fit_range(&mut document, settings.content_range_end);
     fit_files(&mut document, settings);
     fit_security(&mut document, &settings.auth);
     if settings.manage_token.is_none() {
@@ -61,6 +65,21 @@ fn fit_form<S: Store, V: View>(document: &mut Value, context: &Context<S, V>) {
     let schemas = &mut document["components"]["schemas"];
     fit_schema(&mut schemas["Completion"], |_| Some((checksum, required)));
     fit_schema(&mut schemas["Upload"], |name| (name == "md5").then_some((checksum, false)));
+}
+
+/// Says what the end of a chunk's range is.
+fn fit_range(document: &mut Value, end: ContentRangeEnd) {
+    if end == ContentRangeEnd::Inclusive {
+        return;
+    }
+    for path in ["/uploads/", "/uploads/{id}"] {
+        for parameter in document["paths"][path]["put"]["parameters"].as_array_mut().into_iter().flatten() {
+            if parameter["name"] == "Content-Range" {
+                parameter["description"] = RANGE_WITH_EXCLUSIVE_END.into();
+                parameter["example"] = "bytes 0-10000/30000".into();
+            }
+        }
+    }
 }
 
 /// Renames the properties of an object's schema, and sets which of them are required.
