@@ -1,8 +1,9 @@
-//! The applications under `examples/`: a view of your own, and a completion hook that is called by local chaining.
+//! The applications under `examples/`: views of your own, and a completion hook that is called by local chaining.
 
 mod support;
 
 use http::Method;
+use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 use support::{Form, Server, data, server};
 
@@ -82,4 +83,47 @@ fn another_component_decides_on_completions() {
     let answer = json!({"stored": "a.txt", "md5": data::md5(&file)});
     client.upload_whole("a.txt", &file).expect_json(201, answer);
     client.upload_whole("a.exe", &file).expect_json(422, json!({"detail": "No programs, please"}));
+}
+
+/// The requests are shippy's: its URLs, its scheme, and what it reads. tests/clients.rs has its requests to the service
+/// itself.
+#[test]
+fn shippys_server_is_a_view_of_ones_own() {
+    if not_here() {
+        return;
+    }
+    let list = "/api/v1/maintainers/chunked_upload/";
+    let server = Server::of_example_with("examples/shippy", &[("auth_jwt_secret", "of the tests")]);
+    let claims = json!({"sub": "ann", "exp": 4_000_000_000_u64});
+    let token = encode(&Header::default(), &claims, &EncodingKey::from_secret(b"of the tests")).unwrap();
+    let client = server.client().with_headers(&[("Authorization", &format!("Token {token}"))]);
+    let file = data::bytes(1, 3_000);
+    let put = |url: &str, filename: &str, from: usize, to: usize| {
+        let form = Form::new().field("filename", filename).file("file", "file", &file[from..to]);
+        client.put_form(url, &format!("bytes {from}-{}/{}", to - 1, file.len()), form)
+    };
+
+    client.get(list).expect_json(200, json!([]));
+    assert_eq!(put(list, "build.tar", 0, 1_000).expect(400).text("message"), "The file name was malformed!");
+    let begun = put(list, "out/build.zip", 0, 1_000).expect(200);
+    let url = format!("{list}{}/", begun.text("id"));
+    let refused = put(&url, "out/build.zip", 2_000, 3_000).expect(400);
+    assert_eq!(
+        (refused.text("message"), refused.text("detail")),
+        (refused.text("detail"), "Offsets do not match".into())
+    );
+
+    // Another run resumes by the list.
+    let attempts = client.get(list).expect(200).json();
+    assert_eq!((&attempts[0]["id"], &attempts[0]["offset"]), (&begun.json()["id"], &json!(1_000)));
+    put(&url, "out/build.zip", 1_000, 3_000).expect(200);
+    let digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&file));
+    let complete = client.send_form(Method::POST, &url, &[], Form::new().field("sha256", &digest)).expect(200);
+    assert_eq!(complete.text("build_id"), begun.text("id"));
+    client.get(list).expect_json(200, json!([]));
+
+    // The URLs of responses lead to the same uploads.
+    let state = client.get(&begun.text("url")).expect(200);
+    assert!(client.get(&state.text("file")).expect(200).body == file);
+    client.delete(&url).expect(204);
 }

@@ -1,4 +1,4 @@
-//! The service behind a real proxy: Debian's nginx, set up as docs/operations.md shows it.
+//! The service behind a real proxy: Debian's nginx, set up as docs/operations.md and docs/clients.md show it.
 
 mod support;
 
@@ -7,9 +7,9 @@ use std::io::{Read, Write};
 use http::Method;
 use support::{Client, Form, Nginx, Server, data, server};
 
-/// The first block of this language in docs/operations.md, with the service's address in it.
-fn documented(server: &Server) -> String {
-    let text = std::fs::read_to_string(server::root().join("docs/operations.md")).unwrap();
+/// The first block of this language on a page, with the service's address in it.
+fn documented(page: &str, server: &Server) -> String {
+    let text = std::fs::read_to_string(server::root().join(page)).unwrap();
     let block = text.split_once("```nginx\n").and_then(|(_, rest)| rest.split_once("```")).expect("a block").0;
     assert!(block.contains("127.0.0.1:3000"));
     block.replace("127.0.0.1:3000", server.address())
@@ -17,8 +17,13 @@ fn documented(server: &Server) -> String {
 
 /// A server with these variables behind nginx, and a client of that.
 fn start(variables: &[(&str, &str)]) -> Option<(Server, Nginx, Client)> {
+    start_as("docs/operations.md", variables)
+}
+
+/// The same, with the configuration of another page.
+fn start_as(page: &str, variables: &[(&str, &str)]) -> Option<(Server, Nginx, Client)> {
     let server = Server::with(variables);
-    let Some(nginx) = Nginx::start(&documented(&server)) else {
+    let Some(nginx) = Nginx::start(&documented(page, &server)) else {
         eprintln!("not tested: there is no nginx here");
         return None;
     };
@@ -47,6 +52,21 @@ fn an_upload_by_the_urls_that_the_client_is_told() {
     client.delete(&url).expect(204);
     client.get(&place).expect(404);
     client.get("/uploads/").expect(404);
+}
+
+/// A client may make its URLs itself, or take those of the responses.
+#[test]
+fn a_clients_own_path_is_mapped() {
+    let Some((_server, nginx, client)) = start_as("docs/clients.md", &[]) else { return };
+    let (own, file) = ("/api/chunked_upload/", data::bytes(3, 2_500_000));
+    let begun = client.put_chunk(own, &file, 0, 1_500_000).expect(200);
+    let (id, url) = (begun.text("id"), begun.text("url"));
+    assert_eq!(url, format!("http://{}/uploads/{id}", nginx.address()));
+    client.put_chunk(&url, &file, 1_500_000, 2_000_000).expect(200);
+    client.put_chunk(&format!("{own}{id}/"), &file, 2_000_000, 2_500_000).expect(200);
+    let place = client.complete(&format!("{own}{id}/"), &data::md5(&file)).expect(200).text("file");
+    assert!(client.get(&place).expect(200).body == file);
+    client.get(own).expect_json(200, serde_json::json!([]));
 }
 
 /// A client behind the proxy cannot choose what URLs in responses begin with.

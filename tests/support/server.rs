@@ -117,7 +117,14 @@ impl Server {
 
     /// A server of another application of this repository, such as `examples/own-view`. The application is built first.
     pub fn of_example(folder: &str) -> Self {
-        Self::of(&format!("{folder}/spin.toml"), None)
+        Self::of_example_with(folder, &[])
+    }
+
+    /// The same, with these variables.
+    pub fn of_example_with(folder: &str, variables: &[(&str, &str)]) -> Self {
+        let manifest = format!("{folder}/spin.toml");
+        run(Command::new(host()).args(["--build-only", "--from", &manifest]));
+        Self::configured(&manifest, None, variables)
     }
 
     /// A server of the application of this manifest, with this runtime configuration. The application is built first.
