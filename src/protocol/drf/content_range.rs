@@ -11,7 +11,8 @@ use super::error::Error;
 use crate::settings::ContentRangeEnd;
 
 /// The range of a chunk's bytes in the file: `bytes 0-9999/30000` (RFC 9110, 14.4). The end is inclusive, unless the
-/// setting `content_range_end` says otherwise. The range is `bytes 0-9999/*` while the file's length isn't known, and `bytes */0` for the only chunk of an empty file.
+/// setting `content_range_end` says otherwise. The range is `bytes 0-9999/*` while the file's length isn't known, and
+/// `bytes */0` for the only chunk of an empty file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
     /// The offset of the first byte.
@@ -40,8 +41,8 @@ impl ContentRange {
         let (start, end) = range.split_once('-')?;
         let (start, end) = (parse_number(start)?, parse_number(end)?);
         let total = if total == "*" { None } else { Some(parse_number(total)?) };
-        let last = i128::from(end_is == ContentRangeEnd::Inclusive);
-        Some(Self { start, len: i128::from(end) - i128::from(start) + last, total })
+        let after_last = i128::from(end) + i128::from(end_is == ContentRangeEnd::Inclusive);
+        Some(Self { start, len: after_last - i128::from(start), total })
     }
 
     /// The offset after the last byte.
