@@ -63,3 +63,34 @@ fn expired_uploads_are_deleted_or_purged() {
     client.complete(&young, &data::md5(&file)).expect(200);
     assert!(client.get(&done.text("file")).expect(200).body == file);
 }
+
+/// Two applications have records of their own, and share the store of the contents by mistake.
+#[test]
+fn a_sweep_stops_if_another_application_uses_the_blob_store() {
+    let token = ("manage_token", "a token of the tests");
+    let mut server = Server::with_stores(&["records", "blobs"], &[("blob_store", "blobs"), token]);
+    let file = data::bytes(2, 3_000);
+    let done = server.client().upload_whole("f", &file).expect(200);
+    post(&server.client(), PATH).expect(200);
+
+    server.restart_with(&[("store", "records")]);
+    let stopped = post(&server.client(), PATH).expect(500);
+    assert_eq!(stopped.text("code"), "stores_shared");
+    let other = server.client().upload_whole("g", &file).expect(200);
+    post(&server.client(), PATH).expect(500);
+    assert!(server.log().contains("stores_shared"));
+
+    server.restart_with(&[("store", "default")]);
+    let client = server.client();
+    post(&client, PATH).expect(500);
+    assert!(client.get(&done.text("file")).expect(200).body == file);
+    // The operator says that the other application is gone.
+    post(&client, &format!("{PATH}?adopt=maybe")).expect(400);
+    post(&client, &format!("{PATH}?adopt=true")).expect(200);
+    post(&client, PATH).expect(200);
+    assert!(server.log().contains("stores_adopted"));
+    assert!(client.get(&done.text("file")).expect(200).body == file);
+
+    server.restart_with(&[("store", "records")]);
+    assert!(server.client().get(&other.text("file")).expect(200).body == file, "its contents are left");
+}

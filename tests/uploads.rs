@@ -78,7 +78,7 @@ async fn read(store: &WatchedStore, upload: &Upload, from: usize, to: usize) -> 
 /// A sweep with enough time to end in one step.
 fn whole_sweep() -> Sweep {
     let day = SignedDuration::from_hours(24);
-    Sweep { expiration_delta: day, keep_records: false, from: None, budget: day }
+    Sweep { expiration_delta: day, keep_records: false, adopt: false, from: None, budget: day }
 }
 
 /// Begins an upload with two chunks.
@@ -292,7 +292,7 @@ fn a_store_that_fails_changes_nothing() {
         store.fail(|call| matches!(call, Call::Set(key, _) if key.starts_with("upload/")));
         assert!(matches!(append(&store, id, 500, &file[500..]).await, Err(Error::Store(_))));
         store.heal();
-        assert_eq!(store.all_keys().len(), before.len() + 5);
+        assert_eq!(store.inner.snapshot().len(), before.len() + 5);
         append(&store, id, 500, &file[500..]).await.unwrap();
         let upload = complete(&store, request(&store).find(id).await.unwrap(), &data::md5(&file)).await.unwrap();
         assert!(read(&store, &upload, 0, 1_000).await.unwrap() == file);

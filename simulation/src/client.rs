@@ -273,7 +273,7 @@ impl Client {
             let keep_records = self.below(4) == 0;
             // Short steps are included, because they stop within an upload.
             let budget = SignedDuration::from_secs([0, 1, 1_000][self.below(3)]);
-            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records, from, budget };
+            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records, adopt: false, from, budget };
             from = self.request_by(clock.clone()).sweep(sweep).await?.next;
             if from.is_none() {
                 return Ok(());

@@ -151,6 +151,9 @@ impl Failure {
             Self::Upload(E::Damaged(_)) => {
                 json!({"detail": "The server failed to handle the upload; its log says why"})
             }
+            Self::Upload(E::SharedStores { .. }) => json!({
+                "detail": "Another deployment uses these stores, too, so nothing was removed; the log says which mark it has"
+            }),
             Self::Upload(E::Store(_)) => json!({"detail": "The server's store is not available; try again later"}),
             _ => json!({"detail": self.to_string()}),
         }
@@ -188,7 +191,7 @@ fn upload_status(error: &uploads::Error) -> StatusCode {
         E::Expired => StatusCode::GONE,
         E::TooLate => StatusCode::REQUEST_TIMEOUT,
         E::NotFound => StatusCode::NOT_FOUND,
-        E::Damaged(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        E::Damaged(_) | E::SharedStores { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         E::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }

@@ -56,10 +56,11 @@ fn check_token<B>(request: &Request<B>, token: &str) -> Result<(), Failure> {
 
 fn read_query(text: &str, settings: &Settings) -> Result<Sweep, Failure> {
     let Settings { expiration_delta, sweep_budget: budget, .. } = *settings;
-    let mut sweep = Sweep { expiration_delta, keep_records: false, from: None, budget };
+    let mut sweep = Sweep { expiration_delta, keep_records: false, adopt: false, from: None, budget };
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
         match name.as_ref() {
             "keep_record" => sweep.keep_records = value.parse().map_err(|_| Failure::Query("keep_record"))?,
+            "adopt" => sweep.adopt = value.parse().map_err(|_| Failure::Query("adopt"))?,
             "cursor" => sweep.from = Some(value.parse().map_err(|_| Failure::Query("cursor"))?),
             _ => {}
         }

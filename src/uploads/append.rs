@@ -250,8 +250,9 @@ impl<S: Store> Append<S> {
         };
         match record {
             Ok(record) => {
-                self.uploads.records.set(&keys::open(self.upload.id), record.into()).await?;
-                if self.stored.is_none() {
+                let creates = self.stored.is_none();
+                self.uploads.commit_record(&keys::open(self.upload.id), record, creates).await?;
+                if creates {
                     let Upload { id, user, total, .. } = &self.upload;
                     log::info!(upload:% = short_id(*id), user = user.as_deref(), total = total; "upload_began");
                 }

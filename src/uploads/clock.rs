@@ -14,6 +14,12 @@ pub trait Clock {
     fn tag(&self) -> Uuid;
 }
 
+/// When a tag was drawn; `None` if it has no time.
+pub(super) fn drawn_at(tag: Uuid) -> Option<Timestamp> {
+    let (seconds, nanoseconds) = tag.get_timestamp()?.to_unix();
+    Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
+}
+
 /// The system's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;

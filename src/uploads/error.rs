@@ -56,6 +56,12 @@ pub enum Error {
     /// The file's checksum is not the expected one.
     #[error("the checksum does not match")]
     ChecksumMismatch,
+    /// The stores have the mark of another deployment, so a sweep can't tell whose their contents are.
+    #[error("the stores are not this deployment's alone: they have the mark {mark} of another one")]
+    SharedStores {
+        /// The other deployment's mark.
+        mark: Uuid,
+    },
     /// The stored upload can't be read, or a part of it is missing.
     #[error(transparent)]
     Damaged(#[from] Damage),
@@ -102,6 +108,7 @@ impl Error {
             Self::PastTotal { .. } => "end_past_total",
             Self::Incomplete { .. } => "upload_incomplete",
             Self::ChecksumMismatch => "checksum_mismatch",
+            Self::SharedStores { .. } => "stores_shared",
             Self::Damaged(_) => "upload_damaged",
             Self::Store(_) => "store_unavailable",
         }

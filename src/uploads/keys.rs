@@ -29,6 +29,39 @@ pub(super) fn page(id: Uuid, tag: Uuid) -> String {
     format!("page/{id}/{tag}")
 }
 
+/// The key whose value is the newest mark of the deployment.
+pub(super) const OWN_MARK: &str = "mark/own";
+
+/// The mark of a deployment in the store of its records.
+pub(super) fn records_mark(mark: Uuid) -> String {
+    format!("mark/records/{mark}")
+}
+
+/// The mark of a deployment in the store of its contents, where that is another store.
+pub(super) fn blobs_mark(mark: Uuid) -> String {
+    format!("mark/blobs/{mark}")
+}
+
+/// What a mark says of the store that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MarkOf {
+    /// The store has the deployment's records.
+    Records,
+    /// The store has the deployment's contents.
+    Blobs,
+}
+
+/// The mark in a key; `None` if the key is not that of a mark.
+pub(super) fn parse_mark(key: &str) -> Option<(MarkOf, Uuid)> {
+    let (kind, mark) = key.strip_prefix("mark/")?.split_once('/')?;
+    let kind = match kind {
+        "records" => MarkOf::Records,
+        "blobs" => MarkOf::Blobs,
+        _ => return None,
+    };
+    Some((kind, Uuid::try_parse(mark).ok()?))
+}
+
 /// What a key of the store means for an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -73,6 +106,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn marks_are_recognised() {
+        let mark = Uuid::from_u128(1);
+        assert_eq!(parse_mark(&records_mark(mark)), Some((MarkOf::Records, mark)));
+        assert_eq!(parse_mark(&blobs_mark(mark)), Some((MarkOf::Blobs, mark)));
+        for other in ["", OWN_MARK, "mark/", "mark/blobs/x", &open(mark), &format!("mark/else/{mark}")] {
+            assert_eq!(parse_mark(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn keys_are_recognised() {
         let (id, tag) = (Uuid::from_u128(1), Uuid::from_u128(2));
         assert_eq!(parse(&open(id)), Some((id, Role::Open)));
@@ -80,6 +123,9 @@ mod tests {
         assert_eq!(parse(&deleted(id)), Some((id, Role::Deleted)));
         assert_eq!(parse(&data(id, u64::MAX, tag)), Some((id, Role::Segment { offset: u64::MAX, tag })));
         assert_eq!(parse(&page(id, tag)), Some((id, Role::Page(tag))));
+        for mark in [OWN_MARK, &records_mark(id), &blobs_mark(id)] {
+            assert_eq!(parse(mark), None, "a mark belongs to no upload");
+        }
         for other in ["", "upload", "upload/x", "data/x/0-y", "else/1", &format!("upload/{id}/else")] {
             assert_eq!(parse(other), None, "{other}");
         }

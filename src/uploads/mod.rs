@@ -12,6 +12,7 @@
 //! | `data/<id>/<offset>-<tag>` | a segment: at most `segment_size` bytes of the file, from `offset` on |
 //! | `page/<id>/<tag>` | a part of the record's list of chunks that has grown too long for the record |
 //! | `list/<user>/<time>-<id>` | nothing: the key itself puts the upload on its user's list |
+//! | `mark/…` | the deployment's mark, which no upload has: see `mark.rs` |
 //!
 //! # Why it is exact
 //!
@@ -45,6 +46,7 @@ mod delete;
 mod error;
 mod keys;
 mod list;
+mod mark;
 mod read;
 mod record;
 mod room;

@@ -42,9 +42,21 @@ impl WatchedStore {
         *self.fault.borrow_mut() = None;
     }
 
-    /// All keys.
+    /// All keys but the deployments' marks.
     pub fn all_keys(&self) -> Vec<String> {
-        self.inner.snapshot().into_keys().collect()
+        self.inner.snapshot().into_keys().filter(|key| !key.starts_with("mark/")).collect()
+    }
+
+    /// The keys of the deployments' marks.
+    pub fn marks(&self) -> Vec<String> {
+        self.inner.snapshot().into_keys().filter(|key| key.starts_with("mark/")).collect()
+    }
+
+    /// Removes the deployments' marks, as in a store from before there were marks.
+    pub fn forget_marks(&self) {
+        for key in self.marks() {
+            pollster::block_on(self.inner.delete(&key)).expect("a store in memory");
+        }
     }
 
     fn call(&self, call: Call) -> Result<(), StoreError> {

@@ -193,6 +193,19 @@ impl Server {
         (self.process, self.address) = spawn(&self.arguments, &self.address);
     }
 
+    /// Kills the server, and starts it again with these variables on the same port and data.
+    pub fn restart_with(&mut self, variables: &[(&str, &str)]) {
+        self.kill();
+        for (name, value) in variables {
+            let start = format!("{name}=");
+            if let Some(index) = self.arguments.iter().position(|argument| argument.starts_with(&start)) {
+                self.arguments.drain(index - 1..=index);
+            }
+            self.arguments.extend(["--variable".to_owned(), format!("{start}{value}")]);
+        }
+        self.restart();
+    }
+
     /// Kills the server (SIGKILL).
     pub fn kill(&mut self) {
         self.signal("KILL");
@@ -262,15 +275,16 @@ impl Server {
         rusqlite::Connection::open(self.state.path().join(DATABASE)).expect("the database")
     }
 
-    /// All keys of the default store and the lengths of their values.
+    /// All keys of the default store, apart from the deployment's mark, and the lengths of their values.
     pub fn stored(&self) -> Vec<(String, i64)> {
         self.stored_in("default")
     }
 
-    /// All keys of a store and the lengths of their values.
+    /// All keys of a store, apart from the deployments' marks, and the lengths of their values.
     pub fn stored_in(&self, store: &str) -> Vec<(String, i64)> {
         let database = self.database();
-        let query = "SELECT key, length(value) FROM spin_key_value WHERE store = ?1 ORDER BY key";
+        let query =
+            "SELECT key, length(value) FROM spin_key_value WHERE store = ?1 AND key NOT LIKE 'mark/%' ORDER BY key";
         let mut statement = match database.prepare(query) {
             // Spin creates the table when a component first opens a store.
             Err(error) if error.to_string().contains("no such table") => return Vec::new(),

@@ -3,7 +3,8 @@
 //! If no record names a segment or a page, it is an orphan, or a request under way may still name it. The tag in its
 //! key tells when the append that wrote it began. An append that began longer ago than [`MAX_REQUEST_AGE`] does not
 //! commit. So a part that is older than a day and not named is an orphan. The time between the two allows for clocks
-//! that differ and for stale reads.
+//! that differ and for stale reads. If the upload has no record, that holds only if nobody else keeps contents in the
+//! store, so a sweep first compares the marks in both stores (`mark.rs`).
 //!
 //! A sweep goes through the uploads in the order of their ids, and through the contents of an upload in the order of
 //! the file. One step lists all keys once and holds a bounded number of them (`window.rs`). It stops when its time is
@@ -44,6 +45,8 @@ pub struct Sweep {
     pub expiration_delta: SignedDuration,
     /// Whether to keep the records of expired uploads, and remove only their contents.
     pub keep_records: bool,
+    /// Whether to take stores that have another deployment's mark. Only an operator knows that nobody else uses them.
+    pub adopt: bool,
     /// Where the step before this one has stopped.
     pub from: Option<SweepCursor>,
     /// How long the step may take, apart from the listing. Even with the shortest budget, each step makes progress.
@@ -76,17 +79,21 @@ struct Step {
     sweep: Sweep,
     /// When the step's time is over.
     until: Timestamp,
+    /// The time before which contents without a record may be another deployment's.
+    judged_from: Option<Timestamp>,
 }
 
 impl<S: Store> Uploads<S> {
     /// Takes one step of a sweep. Requests on the same uploads may go on meanwhile.
     ///
     /// # Errors
-    /// [`Error::Store`]. What was done before the error stays done. A damaged record is left alone, and is not an
+    /// [`Error::SharedStores`], and nothing was removed; [`Error::Store`]. What was done before the error stays done. A damaged record is left alone, and is not an
     /// error.
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         let window = self.look(sweep.from).await?;
-        let step = Step { sweep, until: self.now().checked_add(sweep.budget).unwrap_or(Timestamp::MAX) };
+        let judged_from = self.check_marks(&window.marks, sweep.adopt).await?;
+        let until = self.now().checked_add(sweep.budget).unwrap_or(Timestamp::MAX);
+        let step = Step { sweep, until, judged_from };
         let mut swept = self.sweep_window(window, step).await?;
         // A place with more keys than a step holds, and none to remove, is left to the next sweep.
         if swept.orphans == 0 && swept.next == sweep.from {
@@ -143,14 +150,14 @@ impl<S: Store> Uploads<S> {
             Err(Error::NotFound) => None,
             Err(error) => return Err(error),
         };
-        let verdict = verdict(&found, upload.as_ref(), self.ages(step.sweep.expiration_delta));
+        let verdict = verdict(&found, upload.as_ref(), self.ages(step));
         match (verdict, upload) {
             (Verdict::Unclear, _) => {
                 log::warn!(upload:% = short_id(id); "upload_left_alone");
                 Ok(Done::default())
             }
             (Verdict::Deleted, _) => {
-                self.forget_deleted(id, found.open || found.complete).await?;
+                self.forget_deleted(id, found.open || found.complete, step).await?;
                 self.remove(id, found.contents, step).await
             }
             (Verdict::Uncommitted { orphans, listing }, _) => {
@@ -177,8 +184,9 @@ impl<S: Store> Uploads<S> {
         }
     }
 
-    fn ages(&self, expiration_delta: SignedDuration) -> Ages {
-        Ages { now: self.now(), expiration_delta }
+    fn ages(&self, step: Step) -> Ages {
+        let Step { sweep, judged_from, .. } = step;
+        Ages { now: self.now(), expiration_delta: sweep.expiration_delta, judged_from }
     }
 
     /// Deletes or purges an expired upload, unless another request was faster.
@@ -200,11 +208,10 @@ impl<S: Store> Uploads<S> {
     /// Removes what is left of a deleted upload's records, once the mark is old. Then no request can be under way that
     /// the mark must stop. The mark itself is removed one sweep later. A request that has read a record right before
     /// its removal must find the mark.
-    async fn forget_deleted(&self, id: Uuid, has_records: bool) -> Result<(), Error> {
+    async fn forget_deleted(&self, id: Uuid, has_records: bool, step: Step) -> Result<(), Error> {
         let mark = self.records.get(&keys::deleted(id)).await?.unwrap_or_default();
         let deleted_at = std::str::from_utf8(&mark).ok().and_then(|text| text.parse().ok());
-        let ages = self.ages(SignedDuration::ZERO);
-        if !deleted_at.is_some_and(|deleted_at| ages.is_old(deleted_at)) {
+        if !deleted_at.is_some_and(|deleted_at| self.ages(step).is_old(deleted_at)) {
             return Ok(());
         }
         if has_records {

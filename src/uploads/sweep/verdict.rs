@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::super::clock::drawn_at;
 use super::super::record::Upload;
 use super::window::Contents;
 
@@ -33,7 +34,7 @@ pub(super) enum Verdict {
     /// The upload was deleted. Its contents are orphans. The rest of its records is removed once the mark is old.
     Deleted,
     /// No record was committed. Old contents are orphans, and an old entry on a list is removed. Recent contents may
-    /// still be committed.
+    /// still be committed, and contents from before the deployment's mark may be another deployment's.
     Uncommitted { orphans: Contents, listing: Option<String> },
     /// The upload lost its contents in an earlier sweep. Contents that are left are orphans.
     Purged,
@@ -48,11 +49,13 @@ pub(super) enum Verdict {
     },
 }
 
-/// The time of a sweep, and how long uploads last.
+/// The time of a sweep, how long uploads last, and what the sweep may judge.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ages {
     pub(super) now: Timestamp,
     pub(super) expiration_delta: SignedDuration,
+    /// The time before which contents without a record may be another deployment's (`mark.rs`).
+    pub(super) judged_from: Option<Timestamp>,
 }
 
 impl Ages {
@@ -63,11 +66,22 @@ impl Ages {
 
     /// Whether the tag was drawn so long ago that no append can commit under it any more.
     fn is_old_tag(&self, tag: Uuid) -> bool {
-        let drawn_at = tag.get_timestamp().and_then(|timestamp| {
-            let (seconds, nanoseconds) = timestamp.to_unix();
-            Timestamp::new(seconds.try_into().ok()?, nanoseconds.try_into().ok()?).ok()
-        });
-        drawn_at.is_some_and(|drawn_at| self.is_old(drawn_at))
+        drawn_at(tag).is_some_and(|drawn_at| self.is_old(drawn_at))
+    }
+
+    /// Whether the tag of an upload without a record was drawn when the stores had this deployment's mark.
+    fn is_judged(&self, tag: Uuid) -> bool {
+        let Some(judged_from) = self.judged_from else {
+            return true;
+        };
+        drawn_at(tag).is_some_and(|drawn_at| drawn_at >= judged_from)
+    }
+
+    fn orphans(&self, found: &Found) -> Contents {
+        let mut orphans = self.old_contents(found);
+        orphans.segments.retain(|(_, tag)| self.is_judged(*tag));
+        orphans.pages.retain(|tag| self.is_judged(*tag));
+        orphans
     }
 
     fn old_contents(&self, found: &Found) -> Contents {
@@ -105,7 +119,7 @@ pub(super) fn verdict(found: &Found, upload: Option<&Upload>, ages: Ages) -> Ver
 
 fn uncommitted(found: &Found, ages: Ages) -> Verdict {
     let old_listing = found.listing.as_ref().filter(|(_, created_at)| ages.is_old(*created_at));
-    Verdict::Uncommitted { orphans: ages.old_contents(found), listing: old_listing.map(|(key, _)| key.clone()) }
+    Verdict::Uncommitted { orphans: ages.orphans(found), listing: old_listing.map(|(key, _)| key.clone()) }
 }
 
 #[cfg(test)]
@@ -115,7 +129,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
-    const AGES: Ages = Ages { now: NOW, expiration_delta: SignedDuration::from_hours(48) };
+    const AGES: Ages = Ages { now: NOW, expiration_delta: SignedDuration::from_hours(48), judged_from: None };
 
     fn ago(age: SignedDuration) -> Timestamp {
         NOW - age
@@ -185,6 +199,16 @@ mod tests {
         for (found, expected) in rows {
             assert_eq!(verdict(&found, None, AGES), expected, "{found:?}");
         }
+    }
+
+    #[test]
+    fn contents_from_before_the_mark_are_not_judged_without_a_record() {
+        let ages = Ages { judged_from: Some(ago(hours(40))), ..AGES };
+        let found = found(&[1, 30, 40, 41]);
+        let uncommitted = Verdict::Uncommitted { orphans: contents(&[30, 40]), listing: None };
+        assert_eq!(verdict(&found, None, ages), uncommitted);
+        let open = Found { open: true, ..found };
+        assert_eq!(verdict(&open, Some(&upload(hours(1))), ages), kept(&[30, 40, 41], false));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use futures::stream::{StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use super::super::keys::{self, Role};
+use super::super::mark::Marks;
 use super::super::{Error, Uploads};
 use super::cursor::SweepCursor;
 use super::verdict::Found;
@@ -48,6 +49,8 @@ impl Contents {
 #[derive(Default)]
 pub(super) struct Window {
     pub(super) uploads: BTreeMap<Uuid, Found>,
+    /// The marks of deployments in both stores.
+    pub(super) marks: Marks,
     /// The cursor of the first key that did not fit.
     pub(super) rest: Option<SweepCursor>,
     held: usize,
@@ -106,6 +109,7 @@ impl<S: Store> Uploads<S> {
         let mut keys = self.all_keys();
         while let Some(key) = keys.try_next().await? {
             let Some((id, role)) = keys::parse(&key) else {
+                window.marks.add(&key);
                 continue;
             };
             let is_done = from.is_some_and(|from| match role {
