@@ -1,12 +1,19 @@
 //! Deliberate bugs. Each one breaks one thing that the storage contract depends on.
 
+use bytes::Bytes;
 use clap::ValueEnum;
+
+use crate::neighbour;
+use crate::store::Operation;
 
 /// A deliberate bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Bug {
-    /// A segment is acknowledged before it is stored, so a record may be committed before its segments are stored.
+    /// A segment is acknowledged before it is stored, and lost with its process. So a record may be committed before its
+    /// segments are stored.
     EarlyCommit,
+    /// All other writes are acknowledged before they are stored, and lost with their process.
+    WriteBehind,
     /// A segment's key has no tag, so one request overwrites the segments of another.
     NoTag,
     /// A completion overwrites the open upload's record and does not write a key of its own.
@@ -15,6 +22,14 @@ pub enum Bug {
     NoGrace,
     /// Clocks are up to ten minutes apart, which is more than the contract allows.
     FarClocks,
+    /// An open record forgets the total that a client has declared.
+    NoTotal,
+    /// Some requests have the contents in the store of the records, although the contents have a store of their own.
+    OneStore,
+    /// A deployment leaves no mark in its store of contents.
+    NoMark,
+    /// A sweep takes another program's keys for segments, if they look like segments but for their beginning.
+    AnyPrefix,
 }
 
 impl Bug {
@@ -32,7 +47,49 @@ impl Bug {
                 })
             }
             Some(Self::NoFinalRecord) => key.strip_suffix("/complete").unwrap_or(key).to_owned(),
+            Some(Self::AnyPrefix) if key == neighbour::as_segment() => neighbour::LIKE_A_SEGMENT.to_owned(),
             _ => key.to_owned(),
         }
+    }
+
+    /// The key that a listing shows in place of `key`.
+    pub fn listed(bug: Option<Self>, key: &str) -> String {
+        match bug {
+            Some(Self::AnyPrefix) if key == neighbour::LIKE_A_SEGMENT => neighbour::as_segment(),
+            _ => key.to_owned(),
+        }
+    }
+
+    /// The value that a read returns in place of `value`.
+    pub fn value(bug: Option<Self>, key: &str, value: Bytes) -> Bytes {
+        if bug != Some(Self::NoTotal) || !key.starts_with("upload/") || key.matches('/').count() != 1 {
+            return value;
+        }
+        let record = String::from_utf8_lossy(&value);
+        let Some((before, total)) = record.split_once("\"total\":") else {
+            return value.clone();
+        };
+        let after = total.trim_start_matches(|digit: char| digit.is_ascii_digit());
+        if after.len() == total.len() { value.clone() } else { format!("{before}\"total\":null{after}").into() }
+    }
+
+    /// Whether the store ignores a write of this key.
+    pub fn drops(bug: Option<Self>, key: &str) -> bool {
+        bug == Some(Self::NoMark) && key.starts_with("mark/blobs/")
+    }
+
+    /// Whether this write is acknowledged before the store has it.
+    pub fn answers_early(bug: Option<Self>, write: &Operation) -> bool {
+        let is_segment = write.key().is_some_and(|key| key.starts_with("data/"));
+        match bug {
+            Some(Self::EarlyCommit) => is_segment,
+            Some(Self::WriteBehind) => !is_segment,
+            _ => false,
+        }
+    }
+
+    /// Whether writes that were acknowledged early are lost with a process.
+    pub fn loses_acknowledged(self) -> bool {
+        matches!(self, Self::EarlyCommit | Self::WriteBehind)
     }
 }

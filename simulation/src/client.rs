@@ -11,6 +11,7 @@ use md5::{Digest, Md5};
 use spin_chunked_upload::uploads::{Algorithm, Error, Expected, NewUpload, Sweep, Upload, Uploads};
 use uuid::Uuid;
 
+use crate::application::Application;
 use crate::bug::Bug;
 use crate::clock::{self, SimClock};
 use crate::store::SimStore;
@@ -31,6 +32,8 @@ pub struct Ledger {
     pub deleted: BTreeSet<Uuid>,
     /// The highest acknowledged offset of each upload.
     pub offsets: BTreeMap<Uuid, u64>,
+    /// The first total of each upload that was acknowledged.
+    pub totals: BTreeMap<Uuid, u64>,
     /// A rule of the contract that an action found broken.
     pub broken: Option<String>,
     /// The number of acknowledged chunks.
@@ -80,7 +83,9 @@ impl Drop for Trying {
 /// A client.
 #[derive(Clone)]
 pub struct Client {
+    /// The store of the records.
     pub store: SimStore,
+    pub application: Application,
     pub ledger: Rc<RefCell<Ledger>>,
     pub random: Rc<RefCell<fastrand::Rng>>,
     pub bug: Option<Bug>,
@@ -133,7 +138,10 @@ impl Client {
     }
 
     fn request_by(&self, clock: SimClock) -> Uploads<SimStore> {
-        Uploads::new(self.store.clone(), None, clock)
+        let in_one_store = self.bug == Some(Bug::OneStore) && self.below(4) == 0;
+        let one_store = in_one_store.then(|| self.application.in_one_store());
+        let application = one_store.as_ref().unwrap_or(&self.application);
+        application.uploads(&self.store.world, self.store.process, clock)
     }
 
     async fn create(&self) -> Tried {
@@ -165,13 +173,19 @@ impl Client {
             return Ok(());
         }
         let (deadline, offset) = (upload.expires_at(EXPIRATION), upload.offset());
-        // An unknown total may be given now. A known total may be left out.
-        let late = (self.below(4) == 0).then(|| offset + 1 + self.below(LONGEST) as u64);
+        // An unknown total may be given now. It may be less than what is there. A known total may be left out.
+        let late = match self.below(16) {
+            0 => Some(self.below(offset as usize + 2) as u64),
+            1..=3 => Some(offset + self.below(LONGEST) as u64),
+            _ => None,
+        };
         let total = upload.total.or(late);
         let said = if self.below(3) == 0 && upload.total.is_some() { None } else { total };
         let mut append = uploads.append(upload, offset, said)?;
         append.set_deadline(deadline);
-        self.fill(&mut append, total.map(|total| total - offset)).await?;
+        // A client that does not know the total may send more than that.
+        let known = total.filter(|_| said.is_some() || self.below(2) == 0);
+        self.fill(&mut append, known.map(|total| total.saturating_sub(offset))).await?;
         if self.below(12) == 0 {
             append.discard().await;
             return Ok(());
@@ -220,6 +234,13 @@ impl Client {
         ledger.chunks += 1;
         let highest = ledger.offsets.entry(upload.id).or_default();
         *highest = upload.offset().max(*highest);
+        let Some(total) = upload.total else {
+            return;
+        };
+        ledger.totals.entry(upload.id).or_insert(total);
+        if total < upload.offset() {
+            ledger.broken = Some(format!("{} has {} bytes of {total}", upload.id, upload.offset()));
+        }
     }
 
     async fn complete(&self, id: Uuid) -> Tried {
@@ -266,6 +287,11 @@ impl Client {
 
     /// Sweeps in steps, until the end.
     pub async fn sweep(&self) -> Tried {
+        self.sweep_with(false).await
+    }
+
+    /// A sweep that may adopt the stores in each of its steps.
+    pub async fn sweep_with(&self, adopt: bool) -> Tried {
         let clock = SimClock::new(self.random.clone()).ahead(self.ahead);
         let clock = if self.bug == Some(Bug::NoGrace) { clock.hasty() } else { clock };
         let mut from = None;
@@ -273,7 +299,7 @@ impl Client {
             let keep_records = self.below(4) == 0;
             // Short steps are included, because they stop within an upload.
             let budget = SignedDuration::from_secs([0, 1, 1_000][self.below(3)]);
-            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records, adopt: false, from, budget };
+            let sweep = Sweep { expiration_delta: self.sweeps_after(), keep_records, adopt, from, budget };
             from = self.request_by(clock.clone()).sweep(sweep).await?.next;
             if from.is_none() {
                 return Ok(());

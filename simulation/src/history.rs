@@ -7,11 +7,14 @@ use std::rc::Rc;
 use futures::FutureExt;
 use jiff::SignedDuration;
 
+use spin_chunked_upload::uploads::Error;
+
+use crate::application::Application;
 use crate::bug::Bug;
-use crate::client::{Client, EXPIRATION, Ledger};
+use crate::client::{Client, EXPIRATION};
 use crate::scheduler::{Faults, Scheduler};
-use crate::store::{SimStore, World};
-use crate::{check, clock};
+use crate::store::{SimStore, StoreId, World};
+use crate::{check, clock, neighbour};
 
 /// The largest difference between two clocks, in seconds.
 const MAX_SKEW: i64 = 60;
@@ -46,7 +49,9 @@ impl fmt::Display for Totals {
 
 struct History {
     scheduler: Scheduler,
-    ledger: Rc<RefCell<Ledger>>,
+    applications: Vec<Application>,
+    /// The stores that another program uses, too.
+    neighbours: Vec<StoreId>,
     random: Rc<RefCell<fastrand::Rng>>,
     bug: Option<Bug>,
 }
@@ -58,30 +63,37 @@ struct History {
 pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
     clock::reset();
     let mut random = fastrand::Rng::with_seed(seed);
-    let clients = random.usize(1..=4);
+    let applications = Application::draw(&mut random);
+    let clients = random.usize(applications.len()..=4);
     let faults = Faults {
         failures: [0, 0, 200, 40][random.usize(..4)],
         crashes: [0, 0, 300, 60][random.usize(..4)],
         stale: random.u8(..3) == 0,
+        early: [0, 0, 0, 3][random.usize(..4)],
     };
     let skewed = random.u8(..2) == 0;
     let at_expiry = random.u8(..4) == 0;
+    let has_neighbours = random.u8(..4) == 0;
     if shown {
-        println!("seed {seed}: {clients} clients, {faults:?}");
+        let stores = applications.iter().map(|Application { records, blobs, .. }| (records, blobs));
+        println!("seed {seed}: {clients} clients, {faults:?}, stores {:?}", stores.collect::<Vec<_>>());
     }
     let world = Rc::new(RefCell::new(World::new(bug)));
+    let neighbours = if has_neighbours { Application::stores(&applications) } else { Vec::new() };
+    neighbour::move_in(&mut world.borrow_mut(), &neighbours);
     let scheduler = Scheduler::new(world, random.fork(), faults, shown);
-    let mut history = History { scheduler, ledger: Rc::default(), random: Rc::new(RefCell::new(random.fork())), bug };
+    let mut history =
+        History { scheduler, applications, neighbours, random: Rc::new(RefCell::new(random.fork())), bug };
     for round in 0..random.usize(2..6) {
-        for _ in 0..clients {
+        for number in 0..clients {
             let skew = if bug == Some(Bug::FarClocks) { 10 * MAX_SKEW } else { MAX_SKEW };
             let ahead = SignedDuration::from_secs(if skewed { random.i64(0..=skew) } else { 0 });
-            let client = Client { ahead, at_expiry, ..history.client() };
+            let client = Client { ahead, at_expiry, ..history.client(number % history.applications.len()) };
             history.scheduler.start(client.run(random.usize(1..8)).boxed_local());
         }
         history.scheduler.run();
         let one_writer = clients == 1 && !history.scheduler.overlapped;
-        history.check(one_writer && !faults.stale && faults.failures == 0 && faults.crashes == 0)?;
+        history.check(one_writer && faults == Faults::NONE)?;
         clock::advance(if at_expiry { jump_to_expiry(round, &mut random) } else { jump(&mut random) });
         history.scheduler.resume();
     }
@@ -112,25 +124,31 @@ fn jump_to_expiry(round: usize, random: &mut fastrand::Rng) -> SignedDuration {
 }
 
 impl History {
-    /// A client in a process of its own.
-    fn client(&self) -> Client {
-        let store = SimStore { world: self.scheduler.world.clone(), process: self.scheduler.processes.len() };
-        let ahead = SignedDuration::ZERO;
+    /// A client of an application in a process of its own.
+    fn client(&self, application: usize) -> Client {
+        let application = self.applications[application].clone();
+        let process = self.scheduler.processes.len();
+        let store = SimStore { world: self.scheduler.world.clone(), process, store: application.records };
         Client {
             store,
-            ledger: self.ledger.clone(),
+            ledger: application.ledger.clone(),
+            application,
             random: self.random.clone(),
             bug: self.bug,
-            ahead,
+            ahead: SignedDuration::ZERO,
             at_expiry: false,
         }
     }
 
-    /// Runs an action of a client on a store without faults, while no other client runs.
-    fn alone<T: 'static>(&mut self, action: impl AsyncFnOnce(Client) -> T + 'static) -> Result<T, String> {
+    /// Runs an action of a client on stores without faults, while no other client runs.
+    fn alone<T: 'static>(
+        &mut self,
+        application: usize,
+        action: impl AsyncFnOnce(Client) -> T + 'static,
+    ) -> Result<T, String> {
         let paused = std::mem::take(&mut self.scheduler.world.borrow_mut().pending);
-        let faults = std::mem::replace(&mut self.scheduler.faults, Faults { failures: 0, crashes: 0, stale: false });
-        let (client, result) = (self.client(), Rc::new(RefCell::new(None)));
+        let faults = std::mem::replace(&mut self.scheduler.faults, Faults::NONE);
+        let (client, result) = (self.client(application), Rc::new(RefCell::new(None)));
         let returned = result.clone();
         self.scheduler.start(async move { *returned.borrow_mut() = Some(action(client).await) }.boxed_local());
         self.scheduler.run();
@@ -140,38 +158,83 @@ impl History {
     }
 
     fn check(&mut self, single_writer: bool) -> Result<(), String> {
-        if let Some(broken) = self.ledger.borrow().broken.clone() {
-            return Err(broken);
-        }
-        let ids = self.ledger.borrow().uploads.clone();
-        for id in ids {
-            self.alone(async move |client| check::upload(&client, id, single_writer).await)??;
+        neighbour::check(&self.scheduler.world.borrow(), &self.neighbours)?;
+        for number in 0..self.applications.len() {
+            let application = self.applications[number].clone();
+            if let Some(broken) = application.ledger.borrow().broken.clone() {
+                return Err(broken);
+            }
+            if self.may_lose(&application) {
+                continue;
+            }
+            let ids = application.ledger.borrow().uploads.clone();
+            for id in ids {
+                let checked =
+                    async move |client| check::upload(&Client { bug: None, ..client }, id, single_writer).await;
+                self.alone(number, checked)??;
+            }
         }
         Ok(())
     }
 
-    /// Sweeps three times, each time after 50 hours. The first sweep comes after all grace times. A later sweep also
-    /// removes the marks of deleted uploads, which are then old enough.
+    /// Whether another application with the same store of contents may take this one's contents for orphans. So it is if
+    /// this one had uploads and no mark for hours, because the writes of its mark have failed.
+    fn may_lose(&self, application: &Application) -> bool {
+        let Faults { failures, crashes, .. } = self.scheduler.faults;
+        let is_shared = self.applications.len() > 1 && application.blobs.is_some();
+        let is_unmarked = || !application.has_mark(&self.scheduler.world.borrow());
+        if is_shared && failures + crashes > 0 && is_unmarked() {
+            application.was_unmarked.set(true);
+        }
+        application.was_unmarked.get()
+    }
+
+    /// Each application sweeps three times, each time after 50 hours. The first sweep comes after all grace times. A
+    /// later sweep also removes the marks of deleted uploads, which are then old enough.
     fn end(mut self) -> Result<Totals, String> {
         self.check(false)?;
         for _ in 0..3 {
             clock::advance(SignedDuration::from_hours(50));
-            let swept = self.alone(async move |client| client.sweep().await.is_ok())?;
-            if !swept {
-                return Err("a sweep without faults failed".to_owned());
+            for number in 0..self.applications.len() {
+                self.sweep(number, false)?;
             }
         }
         self.check(false)?;
-        let keys = self.scheduler.world.borrow().keys();
-        self.alone(async move |client| check::orphans(&client, keys).await)??;
-        let ledger = self.ledger.borrow();
+        if self.applications.len() == 1 {
+            self.alone(0, async move |client| check::orphans(&Client { bug: None, ..client }).await)??;
+        } else {
+            self.adopt()?;
+        }
+        Ok(self.totals())
+    }
+
+    /// Sweeps without faults. Only a sweep of stores that are shared may stop.
+    fn sweep(&mut self, application: usize, adopt: bool) -> Result<(), String> {
+        match self.alone(application, async move |client| client.sweep_with(adopt).await)? {
+            Ok(()) => Ok(()),
+            Err(Error::SharedStores { .. }) if self.applications.len() > 1 && !adopt => Ok(()),
+            Err(error) => Err(format!("a sweep without faults failed: {error}")),
+        }
+    }
+
+    /// The first application adopts the stores, and goes on to sweep them. The other one's files stay.
+    fn adopt(&mut self) -> Result<(), String> {
+        for adopts in [true, false, false] {
+            self.sweep(0, adopts)?;
+            clock::advance(SignedDuration::from_hours(50));
+        }
+        self.check(false)
+    }
+
+    fn totals(&self) -> Totals {
         let acknowledged = |tries: &Vec<crate::client::Completion>| tries.iter().any(|one| one.acknowledged.is_some());
-        Ok(Totals {
-            steps: self.scheduler.steps,
-            crashes: self.scheduler.crashes,
-            chunks: ledger.chunks,
-            completions: ledger.completions.values().filter(|tries| acknowledged(tries)).count(),
-        })
+        let mut totals = Totals { steps: self.scheduler.steps, crashes: self.scheduler.crashes, ..Totals::default() };
+        for application in &self.applications {
+            let ledger = application.ledger.borrow();
+            totals.chunks += ledger.chunks;
+            totals.completions += ledger.completions.values().filter(|tries| acknowledged(tries)).count();
+        }
+        totals
     }
 }
 
@@ -193,11 +256,11 @@ mod tests {
     #[test]
     fn the_store_keeps_the_contract() {
         clock::reset();
-        let faults = Faults { failures: 0, crashes: 0, stale: false };
         let world = Rc::new(RefCell::new(World::new(None)));
-        let scheduler = Scheduler::new(world, fastrand::Rng::with_seed(1), faults, false);
-        let mut history = History { scheduler, ledger: Rc::default(), random: Rc::default(), bug: None };
-        let kept = history.alone(async move |client| contract::check(&client.store).await);
+        let scheduler = Scheduler::new(world, fastrand::Rng::with_seed(1), Faults::NONE, false);
+        let applications = Application::draw(&mut fastrand::Rng::with_seed(1));
+        let mut history = History { scheduler, applications, neighbours: Vec::new(), random: Rc::default(), bug: None };
+        let kept = history.alone(0, async move |client| contract::check(&client.store).await);
         kept.unwrap().unwrap();
     }
 

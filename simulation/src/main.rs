@@ -1,15 +1,18 @@
 //! Runs the uploads on a simulated store under a seeded scheduler, and checks the storage contract.
 //!
-//! Each seed is one history. Some clients race on a few uploads. The store answers in any order, fails, applies writes
-//! after it has reported their failure, and returns stale values. Processes are lost. After each round, the simulation
+//! Each seed is one history. Some clients race on a few uploads. The stores answer in any order, fail, apply writes
+//! after they have reported their failure or success, and return stale values. Processes are lost. Records and contents
+//! are in one store or in two, and other applications and programs use the same stores. After each round, the simulation
 //! checks everything that was acknowledged. `--bug` breaks one thing that the contract depends on, and a useful checker
 //! must find it.
 
+mod application;
 mod bug;
 mod check;
 mod client;
 mod clock;
 mod history;
+mod neighbour;
 mod scheduler;
 mod store;
 

@@ -9,21 +9,47 @@ use jiff::SignedDuration;
 
 use crate::bug::Bug;
 use crate::clock;
-use crate::store::{Answer, Operation, Pending, World};
+use crate::store::{Answer, Operation, Pending, StoreId, World};
 
 /// The longest time that the store takes for an operation. Nearly all writes that take effect after their failure was
 /// reported do so within this time, too.
 const LATENCY: SignedDuration = SignedDuration::from_secs(5);
 
 /// What may go wrong in a history.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// One of this many operations fails; 0 if none fails.
     pub failures: u32,
     /// One of this many steps loses a process; 0 if none is lost.
     pub crashes: u32,
-    /// Whether reads may be stale.
+    /// Whether reads and listings may be stale.
     pub stale: bool,
+    /// One of this many writes is acknowledged before the store has it; 0 if none is. The store keeps the order of the
+    /// writes of one key, and loses none.
+    pub early: u32,
+}
+
+impl Faults {
+    pub const NONE: Self = Self { failures: 0, crashes: 0, stale: false, early: 0 };
+}
+
+/// A write that takes effect later.
+struct Late {
+    store: StoreId,
+    operation: Operation,
+    /// Whether it was acknowledged. Otherwise its failure was reported, or its process was lost.
+    acknowledged: bool,
+}
+
+impl Late {
+    /// Whether both are acknowledged writes of one key. They take effect in their order.
+    fn is_ordered_with(&self, other: &Self) -> bool {
+        self.acknowledged && other.acknowledged && self.is_of(other.store, &other.operation)
+    }
+
+    fn is_of(&self, store: StoreId, operation: &Operation) -> bool {
+        self.store == store && self.operation.key() == operation.key()
+    }
 }
 
 /// A client's process. `running` is `None` when the process has ended or is lost.
@@ -36,9 +62,7 @@ pub struct Scheduler {
     pub random: fastrand::Rng,
     pub faults: Faults,
     pub processes: Vec<Process>,
-    /// Writes that take effect later. Their failure was reported or their process was lost, or, with the bug
-    /// `EarlyCommit`, they were acknowledged early.
-    late: Vec<Operation>,
+    late: Vec<Late>,
     pub shown: bool,
     pub steps: u64,
     pub crashes: u64,
@@ -127,20 +151,35 @@ impl Scheduler {
         let operation = &pending.operation;
         if self.one_in(self.faults.failures) {
             match self.random.u8(..3) {
-                0 if operation.is_write() => self.world.borrow_mut().apply(operation),
-                1 if operation.is_write() => self.late.push(operation.clone()),
+                0 if operation.is_write() => self.apply(pending.store, operation),
+                1 if operation.is_write() => self.delay(pending, false),
                 _ => {}
             }
             return Answer::Failed;
         }
-        let is_value = matches!(operation, Operation::Set(key, _) if key.starts_with("data/"));
-        if is_value && self.world.borrow().bug == Some(Bug::EarlyCommit) {
-            self.late.push(operation.clone());
+        let bug = self.world.borrow().bug;
+        if operation.is_write() && (Bug::answers_early(bug, operation) || self.one_in(self.faults.early)) {
+            self.delay(pending, true);
             return Answer::Done;
         }
-        self.world.borrow_mut().apply(operation);
+        self.apply(pending.store, operation);
         let stale = self.faults.stale.then_some(&mut self.random);
-        self.world.borrow().read(operation, stale)
+        self.world.borrow().read(pending.store, operation, stale)
+    }
+
+    fn delay(&mut self, pending: &Pending, acknowledged: bool) {
+        self.late.push(Late { store: pending.store, operation: pending.operation.clone(), acknowledged });
+    }
+
+    /// Applies a write after the acknowledged writes of the same key.
+    fn apply(&mut self, store: StoreId, operation: &Operation) {
+        if operation.is_write() {
+            let is_before = |late: &mut Late| late.acknowledged && late.is_of(store, operation);
+            for late in self.late.extract_if(.., is_before) {
+                self.world.borrow_mut().apply(late.store, &late.operation);
+            }
+        }
+        self.world.borrow_mut().apply(store, operation);
     }
 
     /// Loses a process. Its pending writes may take effect at once, later or never.
@@ -158,14 +197,14 @@ impl Scheduler {
             world.pending = rest;
             lost
         };
-        // With this bug, a lost process takes all late writes with it, also those that were acknowledged early.
-        if self.world.borrow().bug == Some(Bug::EarlyCommit) {
+        // With such a bug, a lost process takes the writes with it that were acknowledged early.
+        if self.world.borrow().bug.is_some_and(Bug::loses_acknowledged) {
             self.late.clear();
         }
         for pending in lost.into_iter().filter(|pending| pending.operation.is_write()) {
             match self.random.u8(..3) {
-                0 => self.world.borrow_mut().apply(&pending.operation),
-                1 => self.late.push(pending.operation),
+                0 => self.apply(pending.store, &pending.operation),
+                1 => self.delay(&pending, false),
                 _ => {}
             }
         }
@@ -174,14 +213,16 @@ impl Scheduler {
     fn apply_late(&mut self, all: bool) {
         let mut index = 0;
         while index < self.late.len() {
-            if all || self.random.u8(..8) == 0 {
-                let operation = self.late.swap_remove(index);
-                self.world.borrow_mut().apply(&operation);
-                if self.shown {
-                    println!("{} late: {}", clock::now(), describe(&operation));
-                }
-            } else {
+            if !all && self.random.u8(..8) != 0 {
                 index += 1;
+                continue;
+            }
+            let chosen = &self.late[index];
+            let first = self.late[..index].iter().position(|late| late.is_ordered_with(chosen)).unwrap_or(index);
+            let Late { store, operation, .. } = self.late.remove(first);
+            self.world.borrow_mut().apply(store, &operation);
+            if self.shown {
+                println!("{} late: {} {}", clock::now(), store.0, describe(&operation));
             }
         }
     }
@@ -208,7 +249,8 @@ impl Scheduler {
                 Answer::Done => "done".to_owned(),
                 Answer::Failed => "failed".to_owned(),
             };
-            println!("{} {}: {} -> {said}", clock::now(), pending.process, describe(&pending.operation));
+            let Pending { process, store, operation, .. } = pending;
+            println!("{} {process}: store {}: {} -> {said}", clock::now(), store.0, describe(operation));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The simulated store. Each operation waits until the scheduler decides its outcome.
+//! The simulated stores. Each operation waits until the scheduler decides its outcome.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,7 +17,11 @@ use crate::clock;
 /// How long after its replacement a stale value may still be returned.
 const STALENESS: SignedDuration = SignedDuration::from_secs(3);
 
-/// An operation on the store.
+/// One of the simulated stores, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoreId(pub usize);
+
+/// An operation on a store.
 #[derive(Clone, Debug)]
 pub enum Operation {
     Get(String),
@@ -31,6 +35,14 @@ pub enum Operation {
 impl Operation {
     pub fn is_write(&self) -> bool {
         matches!(self, Self::Set(..) | Self::Delete(_))
+    }
+
+    /// The key that the operation is about.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Get(key) | Self::Set(key, _) | Self::Delete(key) => Some(key),
+            Self::Keys | Self::Pause => None,
+        }
     }
 }
 
@@ -46,6 +58,7 @@ pub enum Answer {
 /// An operation that waits for the scheduler.
 pub struct Pending {
     pub process: usize,
+    pub store: StoreId,
     pub operation: Operation,
     pub since: Timestamp,
     reply: Rc<RefCell<Slot>>,
@@ -71,10 +84,10 @@ impl Pending {
 /// All values of a key, each with the time from which it is valid; `None` stands for a deletion.
 type Versions = Vec<(Timestamp, Option<Bytes>)>;
 
-/// The stored values, and the operations that wait.
+/// The values of all stores, and the operations that wait.
 #[derive(Default)]
 pub struct World {
-    values: BTreeMap<String, Versions>,
+    values: BTreeMap<StoreId, BTreeMap<String, Versions>>,
     pub pending: Vec<Pending>,
     pub bug: Option<Bug>,
 }
@@ -85,31 +98,60 @@ impl World {
     }
 
     /// Applies a write.
-    pub fn apply(&mut self, operation: &Operation) {
+    pub fn apply(&mut self, store: StoreId, operation: &Operation) {
         let (key, value) = match operation {
             Operation::Set(key, value) => (key, Some(value.clone())),
             Operation::Delete(key) => (key, None),
             Operation::Get(_) | Operation::Keys | Operation::Pause => return,
         };
-        self.values.entry(Bug::key(self.bug, key)).or_default().push((clock::now(), value));
+        if !Bug::drops(self.bug, key) {
+            self.write(store, &Bug::key(self.bug, key), value);
+        }
+    }
+
+    fn write(&mut self, store: StoreId, key: &str, value: Option<Bytes>) {
+        self.values.entry(store).or_default().entry(key.to_owned()).or_default().push((clock::now(), value));
     }
 
     /// What a read returns: the newest value, or a value that was the newest one shortly before.
-    pub fn read(&self, operation: &Operation, random: Option<&mut fastrand::Rng>) -> Answer {
+    pub fn read(&self, store: StoreId, operation: &Operation, random: Option<&mut fastrand::Rng>) -> Answer {
         match operation {
             Operation::Get(key) => {
-                let versions = self.values.get(&Bug::key(self.bug, key)).map(Vec::as_slice).unwrap_or_default();
-                Answer::Value(pick(versions, random))
+                let versions = self.values.get(&store).and_then(|values| values.get(&Bug::key(self.bug, key)));
+                let value = pick(versions.map(Vec::as_slice).unwrap_or_default(), random);
+                Answer::Value(value.map(|value| Bug::value(self.bug, key, value)))
             }
-            Operation::Keys => Answer::Keys(self.keys()),
+            Operation::Keys => Answer::Keys(self.listed(store, random)),
             Operation::Set(..) | Operation::Delete(_) | Operation::Pause => Answer::Done,
         }
     }
 
-    /// All keys that have a value now.
-    pub fn keys(&self) -> Vec<String> {
-        let has_value = |versions: &Versions| versions.last().is_some_and(|(_, value)| value.is_some());
-        self.values.iter().filter(|(_, versions)| has_value(versions)).map(|(key, _)| key.clone()).collect()
+    /// All keys of a store that have a value now.
+    pub fn keys(&self, store: StoreId) -> Vec<String> {
+        self.values_of(store)
+            .filter(|(_, versions)| pick(versions, None).is_some())
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// The keys of a store as a request sees them.
+    fn listed(&self, store: StoreId, mut random: Option<&mut fastrand::Rng>) -> Vec<String> {
+        let has_value = |(_, versions): &(&String, &Versions)| pick(versions, random.as_deref_mut()).is_some();
+        self.values_of(store).filter(has_value).map(|(key, _)| Bug::listed(self.bug, key)).collect()
+    }
+
+    fn values_of(&self, store: StoreId) -> impl Iterator<Item = (&String, &Versions)> {
+        self.values.get(&store).into_iter().flatten()
+    }
+
+    /// The newest value of a key.
+    pub fn value(&self, store: StoreId, key: &str) -> Option<Bytes> {
+        pick(self.values.get(&store)?.get(key)?, None)
+    }
+
+    /// Sets a value at once, as another program does that uses the store.
+    pub fn put(&mut self, store: StoreId, key: &str, value: Bytes) {
+        self.write(store, key, Some(value));
     }
 }
 
@@ -128,17 +170,19 @@ fn pick(versions: &[(Timestamp, Option<Bytes>)], random: Option<&mut fastrand::R
     }
 }
 
-/// A process's handle to the store.
+/// A process's handle to a store.
 #[derive(Clone)]
 pub struct SimStore {
     pub world: Rc<RefCell<World>>,
     pub process: usize,
+    pub store: StoreId,
 }
 
 impl SimStore {
     async fn ask(&self, operation: Operation) -> Answer {
         let reply = Rc::<RefCell<Slot>>::default();
-        let pending = Pending { process: self.process, operation, since: clock::now(), reply: reply.clone() };
+        let since = clock::now();
+        let pending = Pending { process: self.process, store: self.store, operation, since, reply: reply.clone() };
         self.world.borrow_mut().pending.push(pending);
         poll_fn(|context| {
             let mut slot = reply.borrow_mut();
