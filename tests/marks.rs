@@ -228,6 +228,24 @@ fn an_operator_can_say_that_the_stores_belong_together() {
     });
 }
 
+/// The simulation found that contents of the other application were lost.
+#[test]
+fn an_application_with_one_store_can_adopt_it() {
+    let (store, file) = (WatchedStore::default(), data::bytes(11, 1_000));
+    let one = Application { records: store.clone(), blobs: None };
+    let other = Application::with_blobs(&store);
+    block_on(async {
+        let [first, second] = [one.upload(&file).await, other.upload(&file).await];
+        pass(DAY * 3);
+        one.sweep_with(true).await.unwrap();
+        pass(SignedDuration::from_secs(61));
+        one.crash().await;
+        pass(DAY * 3);
+        assert_eq!(one.sweep().await.unwrap().orphans, 2, "its own orphans go");
+        assert!(one.serves(&first, &file).await && other.serves(&second, &file).await);
+    });
+}
+
 #[test]
 fn records_that_move_take_their_mark_along() {
     let (blobs, file) = (WatchedStore::default(), data::bytes(7, 1_000));

@@ -7,7 +7,7 @@
 //! | key | store | meaning |
 //! | --- | --- | --- |
 //! | `mark/records/<mark>` | records | the deployment with this mark has its records here |
-//! | `mark/blobs/<mark>` | contents, if they are apart | the deployment with this mark has its contents here |
+//! | `mark/blobs/<mark>` | contents, if they are apart or were shared | the deployment with this mark has its contents here |
 //! | `mark/own` | records | its value is the newest mark: both keys above are written |
 //!
 //! # Why no compare-and-swap is needed
@@ -23,8 +23,9 @@
 //! Stores may be older than marks, `blob_store` may have changed, or the write of a mark may have failed. So a mark tells
 //! when it was drawn, and what is older is not judged: a sweep removes contents of an unknown upload only if they were
 //! written after the mark. Whoever wrote contents after that has left a mark, too, when it created the upload, and a
-//! request that creates an upload ends long before its contents are old enough for a sweep. If both stores are one,
-//! then contents that are older are judged, because the records that name them would be in this store.
+//! request that creates an upload ends long before its contents are old enough for a sweep. If both stores are one, then
+//! contents that are older are judged, too, because the records that name them would be in this store. Only after an
+//! adoption they are not: then the store has a `mark/blobs/<mark>` as well.
 
 use std::collections::BTreeSet;
 
@@ -81,7 +82,7 @@ impl<S: Store> Uploads<S> {
 
     async fn ensure_mark(&self) -> Result<(), StoreError> {
         if !self.has_mark().await? {
-            self.make_mark().await?;
+            self.make_mark(self.blobs_apart).await?;
         }
         Ok(())
     }
@@ -95,12 +96,12 @@ impl<S: Store> Uploads<S> {
         }
     }
 
-    /// Leaves a new mark in both stores.
-    async fn make_mark(&self) -> Result<Uuid, StoreError> {
+    /// Leaves a new mark in the store of the records, and in that of the contents.
+    async fn make_mark(&self, in_blobs: bool) -> Result<Uuid, StoreError> {
         let mark = self.clock.tag();
         // The order matters: a mark of the contents without one of the records looks like another deployment's.
         self.records.set(&keys::records_mark(mark), Default::default()).await?;
-        if self.blobs_apart {
+        if in_blobs {
             self.blobs.set(&keys::blobs_mark(mark), Default::default()).await?;
         }
         self.records.set(OWN_MARK, mark.to_string().into()).await?;
@@ -113,12 +114,15 @@ impl<S: Store> Uploads<S> {
     /// With `adopt`, the stores become this deployment's, whatever marks they have.
     pub(super) async fn check_marks(&self, marks: &Marks, adopt: bool) -> Result<Option<Timestamp>, Error> {
         let foreign = self.foreign(marks).await?;
-        let own = match foreign.first() {
-            Some(_) if adopt => BTreeSet::from([self.adopt(marks, &foreign).await?]),
+        let mut own = marks.blobs.clone();
+        match foreign.first() {
+            Some(_) if adopt => own = BTreeSet::from([self.adopt(marks, &foreign).await?]),
             Some(mark) => return Err(Error::SharedStores { mark: *mark }),
-            None => self.own(marks).await?,
-        };
-        if !self.blobs_apart {
+            None if self.blobs_apart && own.is_empty() => own.extend([self.make_mark(true).await?]),
+            None if !self.blobs_apart && marks.records.is_empty() => drop(self.make_mark(false).await?),
+            None => {}
+        }
+        if own.is_empty() {
             return Ok(None);
         }
         let first = own.into_iter().filter_map(drawn_at).min();
@@ -136,15 +140,9 @@ impl<S: Store> Uploads<S> {
         foreign.try_collect().await
     }
 
-    /// The deployment's marks in the store of the contents. It makes one if there is none.
-    async fn own(&self, marks: &Marks) -> Result<BTreeSet<Uuid>, Error> {
-        let own = if self.blobs_apart { &marks.blobs } else { &marks.records };
-        if own.is_empty() { Ok(BTreeSet::from([self.make_mark().await?])) } else { Ok(own.clone()) }
-    }
-
     /// Makes the stores this deployment's. Its mark is a new one, so that contents from before it stay as they are.
     async fn adopt(&self, marks: &Marks, foreign: &BTreeSet<Uuid>) -> Result<Uuid, Error> {
-        let own = self.make_mark().await?;
+        let own = self.make_mark(true).await?;
         for mark in &marks.blobs {
             self.blobs.delete(&keys::blobs_mark(*mark)).await?;
             self.records.delete(&keys::blobs_mark(*mark)).await?;

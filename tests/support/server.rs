@@ -148,16 +148,16 @@ impl Server {
 
     /// A server with these variables. Its component may also open the key-value stores with these labels.
     pub fn with_stores(labels: &[&str], variables: &[(&str, &str)]) -> Self {
-        let (folder, state) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let state = tempfile::tempdir().expect("a folder");
         let list = labels.iter().map(|label| format!("\"{label}\", ")).collect::<String>();
         let manifest = manifest_elsewhere().replace("key_value_stores = [", &format!("key_value_stores = [{list}"));
-        let path = folder.path().join("spin.toml");
+        let path = state.path().join("spin.toml");
         std::fs::write(&path, manifest).expect("a manifest");
         // All stores are in one file, which tests can read.
         let database = state.path().join(DATABASE);
         let entry = |label| format!("[key_value_store.{label}]\ntype = \"spin\"\npath = {database:?}\n");
         let stores = labels.iter().map(entry);
-        let config = folder.path().join("runtime-config.toml");
+        let config = state.path().join("runtime-config.toml");
         std::fs::write(&config, stores.collect::<String>()).expect("a configuration");
         let config = ["--runtime-config-file", config.to_str().expect("a path")];
         Self::from(state, path.to_str().expect("a path"), variables, &config)
