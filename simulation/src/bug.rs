@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use uuid::Uuid;
 
 use crate::neighbour;
 use crate::store::Operation;
@@ -28,6 +29,8 @@ pub enum Bug {
     OneStore,
     /// A deployment leaves no mark in its store of contents.
     NoMark,
+    /// Marks tell that they were drawn in 1970, so sweeps judge contents that are older than the marks.
+    OldMarks,
     /// A sweep takes another program's keys for segments, if they look like segments but for their beginning.
     AnyPrefix,
 }
@@ -47,6 +50,7 @@ impl Bug {
                 })
             }
             Some(Self::NoFinalRecord) => key.strip_suffix("/complete").unwrap_or(key).to_owned(),
+            Some(Self::OldMarks) if key.starts_with("mark/") => without_time(key),
             Some(Self::AnyPrefix) if key == neighbour::as_segment() => neighbour::LIKE_A_SEGMENT.to_owned(),
             _ => key.to_owned(),
         }
@@ -78,7 +82,7 @@ impl Bug {
         bug == Some(Self::NoMark) && key.starts_with("mark/blobs/")
     }
 
-    /// Whether this write is acknowledged before the store has it.
+    /// Whether this write is acknowledged before the store has it, and lost with its process.
     pub fn answers_early(bug: Option<Self>, write: &Operation) -> bool {
         let is_segment = write.key().is_some_and(|key| key.starts_with("data/"));
         match bug {
@@ -87,9 +91,14 @@ impl Bug {
             _ => false,
         }
     }
+}
 
-    /// Whether writes that were acknowledged early are lost with a process.
-    pub fn loses_acknowledged(self) -> bool {
-        matches!(self, Self::EarlyCommit | Self::WriteBehind)
-    }
+/// The key with the time 0 in its mark, if it has one.
+fn without_time(key: &str) -> String {
+    let Some((start, mark)) = key.rsplit_once('/').and_then(|(start, mark)| Some((start, Uuid::try_parse(mark).ok()?)))
+    else {
+        return key.to_owned();
+    };
+    let (time, random) = mark.as_u64_pair();
+    format!("{start}/{}", Uuid::from_u64_pair(time & 0xffff, random))
 }

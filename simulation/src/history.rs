@@ -202,6 +202,8 @@ impl History {
         self.check(false)?;
         if self.applications.len() == 1 {
             self.alone(0, async move |client| check::orphans(&Client { bug: None, ..client }).await)??;
+        } else if self.applications[0].blobs.is_some() && self.random.borrow_mut().bool() {
+            self.update()?;
         } else {
             self.adopt()?;
         }
@@ -221,6 +223,19 @@ impl History {
     fn adopt(&mut self) -> Result<(), String> {
         for adopts in [true, false, false] {
             self.sweep(0, adopts)?;
+            clock::advance(SignedDuration::from_hours(50));
+        }
+        self.check(false)
+    }
+
+    /// All that happened was with a version without marks. Then both applications are updated, and both sweep. (If the
+    /// first one has a single store, its sweep does not expect other contents there, and only marks tell of them.)
+    fn update(&mut self) -> Result<(), String> {
+        self.scheduler.world.borrow_mut().forget_marks();
+        for _ in 0..2 {
+            for number in 0..self.applications.len() {
+                self.sweep(number, false)?;
+            }
             clock::advance(SignedDuration::from_hours(50));
         }
         self.check(false)

@@ -198,9 +198,8 @@ impl Scheduler {
             lost
         };
         // With such a bug, a lost process takes the writes with it that were acknowledged early.
-        if self.world.borrow().bug.is_some_and(Bug::loses_acknowledged) {
-            self.late.clear();
-        }
+        let bug = self.world.borrow().bug;
+        self.late.retain(|late| !Bug::answers_early(bug, &late.operation));
         for pending in lost.into_iter().filter(|pending| pending.operation.is_write()) {
             match self.random.u8(..3) {
                 0 => self.apply(pending.store, &pending.operation),

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use spin_chunked_upload::store::{Keys, Store, StoreError};
 
 use crate::bug::Bug;
-use crate::clock;
+use crate::{clock, neighbour};
 
 /// How long after its replacement a stale value may still be returned.
 const STALENESS: SignedDuration = SignedDuration::from_secs(3);
@@ -147,6 +147,13 @@ impl World {
     /// The newest value of a key.
     pub fn value(&self, store: StoreId, key: &str) -> Option<Bytes> {
         pick(self.values.get(&store)?.get(key)?, None)
+    }
+
+    /// Removes all marks, as if all that is stored were of a version that had none.
+    pub fn forget_marks(&mut self) {
+        for values in self.values.values_mut() {
+            values.retain(|key, _| !key.starts_with("mark/") || neighbour::owns(key));
+        }
     }
 
     /// Sets a value at once, as another program does that uses the store.
