@@ -261,6 +261,28 @@ fn records_that_move_take_their_mark_along() {
     });
 }
 
+/// An upload that began before its application had marks gets one at its completion, so that its newest contents are safe.
+#[test]
+fn a_completion_leaves_a_mark_in_a_store_of_contents() {
+    let (blobs, file) = (WatchedStore::default(), data::bytes(12, 1_000));
+    let [one, other] = [(); 2].map(|()| Application::with_blobs(&blobs));
+    block_on(async {
+        let begun = other.begin(&file[..500]).await;
+        for store in [&other.records, &blobs] {
+            store.forget_marks();
+        }
+        one.sweep().await.unwrap();
+        pass(SignedDuration::from_hours(1));
+        let mut append = other.request().append(begun, 500, None).unwrap();
+        append.write(&file[500..]).await.unwrap();
+        let whole = append.commit().await.unwrap();
+        let done = other.request().complete(whole, Expected::Any, "f.done".to_owned()).await.unwrap();
+        pass(DAY * 3);
+        assert!(is_shared(&one.sweep().await));
+        assert!(other.serves(&done, &file).await);
+    });
+}
+
 #[test]
 fn another_blob_store_gets_its_mark() {
     let (blobs, file) = (WatchedStore::default(), data::bytes(8, 1_000));

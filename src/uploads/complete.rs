@@ -134,8 +134,8 @@ impl<S: Store> Verified<S> {
         let unmoved = self.uploads.check_unmoved(self.stored.as_ref()).await;
         match unmoved.and_then(|()| self.check_in_time()).and_then(|()| self.upload.to_json()) {
             Ok(record) => {
-                let creates = self.stored.is_none();
-                self.uploads.commit_record(&keys::complete(self.upload.id), record, creates).await?;
+                let marks = self.stored.is_none() || self.uploads.blobs_apart;
+                self.uploads.commit_record(&keys::complete(self.upload.id), record, marks).await?;
                 self.log();
                 Ok(self.upload)
             }

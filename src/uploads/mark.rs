@@ -1,8 +1,9 @@
 //! The mark of a deployment: it says that a store of records and a store of contents belong together.
 //!
 //! A sweep takes contents for orphans if the store of the records knows nothing of their upload. That is right only if
-//! nobody else keeps contents in the same store. So a deployment leaves a mark in both stores when it first creates an
-//! upload, and a sweep stops if it sees a mark that its store of records does not have.
+//! nobody else keeps contents in the same store. So a deployment leaves a mark in both stores, and a sweep stops if it
+//! sees a mark that its store of records does not have. Each request that creates an upload looks for the mark and makes
+//! it if it is missing. If the stores differ, each completion does, too.
 //!
 //! | key | store | meaning |
 //! | --- | --- | --- |
@@ -16,7 +17,7 @@
 //! Then the deployment has two, which is as good as one. A mark in either store is the deployment's own if
 //! `mark/records/<mark>` is in the store of the records. That key is written first. A request that crashes after it
 //! leaves a mark that only the store of the records has, and a mark that is missing in the other store is no fault: the
-//! next creation or sweep makes another one.
+//! next such request or sweep makes another one.
 //!
 //! # What a deployment without a mark has stored
 //!
@@ -68,11 +69,11 @@ impl Marks {
 }
 
 impl<S: Store> Uploads<S> {
-    /// Writes the record that commits a request. If the request creates the upload, the stores get their mark at the same
-    /// time, unless they have it. Only sweeps need the mark, so the upload does not depend on it.
-    pub(super) async fn commit_record(&self, key: &str, record: Vec<u8>, creates: bool) -> Result<(), Error> {
+    /// Writes the record that commits a request. If the request `marks` the stores, they get the deployment's mark at the
+    /// same time, unless they have it. Only sweeps need the mark, so the upload does not depend on it.
+    pub(super) async fn commit_record(&self, key: &str, record: Vec<u8>, marks: bool) -> Result<(), Error> {
         let mark = async {
-            if creates && let Err(error) = self.ensure_mark().await {
+            if marks && let Err(error) = self.ensure_mark().await {
                 log::warn!(error:% = error_chain(&error); "mark_failed");
             }
         };
