@@ -20,6 +20,10 @@ use crate::neighbour;
 /// stale value.
 const RACE: SignedDuration = SignedDuration::from_secs(18);
 
+/// How long a completion may go on after its write, where the contents have a store of their own: it may make a mark,
+/// which takes five operations.
+const MARKING: SignedDuration = SignedDuration::from_secs(25);
+
 type Checked = Result<(), String>;
 
 /// Checks an upload while others may still be open.
@@ -56,7 +60,8 @@ pub async fn upload(client: &Client, id: Uuid, single_writer: bool) -> Checked {
         if said != checksum {
             return Err(format!("{id} is complete with other bytes than were verified"));
         }
-        return check_acknowledged(id, &tries, &checksum);
+        let marking = client.application.blobs.map_or(SignedDuration::ZERO, |_| MARKING);
+        return check_acknowledged(id, &tries, &checksum, marking);
     }
     if is_complete {
         return Err(format!("{id} was acknowledged as complete, and is open"));
@@ -72,14 +77,16 @@ pub async fn upload(client: &Client, id: Uuid, single_writer: bool) -> Checked {
 }
 
 /// Checks that each acknowledged completion is the one that is served, or raced with another one.
-fn check_acknowledged(id: Uuid, tries: &[Completion], served: &str) -> Checked {
+///
+/// The rival wrote last. So it also ended last, but for the time that this completion was `marking` after its write.
+fn check_acknowledged(id: Uuid, tries: &[Completion], served: &str, marking: SignedDuration) -> Checked {
     for (index, completion) in tries.iter().enumerate() {
         let (Some(checksum), Some(ended_at)) = (&completion.acknowledged, completion.ended_at) else {
             continue;
         };
         let races = |(other, rival): (usize, &Completion)| {
             let after = rival.ended_at.map_or(RACE, |rival| rival.duration_since(ended_at));
-            let earliest = if rival.acknowledged.is_some() { SignedDuration::ZERO } else { -RACE };
+            let earliest = if rival.acknowledged.is_some() { -marking } else { -RACE - marking };
             other != index && (earliest..=RACE).contains(&after)
         };
         if checksum != served && !tries.iter().enumerate().any(races) {
