@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_too_large_is_a_number() {
-        let check = |text, limit| ContentRange::parse(text).unwrap().check(limit);
+        let check = |text, limit| parse(text).unwrap().check(limit);
         let texts = [
             "bytes 0-9/18446744073709551615",
             "bytes 0-9/18446744073709551616",
