@@ -124,6 +124,7 @@ mod tests {
     #[test]
     fn a_number_that_is_too_large_is_a_number() {
         let check = |text, limit| parse(text).unwrap().check(limit);
+        let check_exclusive = |text| ContentRange::parse(text, ContentRangeEnd::Exclusive).unwrap().check(None);
         let texts = [
             "bytes 0-9/18446744073709551615",
             "bytes 0-9/18446744073709551616",
@@ -137,6 +138,7 @@ mod tests {
             for (limit, told) in [(None, LARGEST_FILE), (Some(u64::MAX), LARGEST_FILE), (Some(100), 100)] {
                 assert!(matches!(check(text, limit), Err(Error::OverLimit(limit)) if limit == told), "{text}");
             }
+            assert!(matches!(check_exclusive(text), Err(Error::OverLimit(LARGEST_FILE))), "{text}");
         }
         assert!(matches!(check("bytes 0-99999999999999999999/5", None), Err(Error::EndPastTotal(5))));
         assert!(check("bytes 0-9/18446744073709551614", None).is_ok());
