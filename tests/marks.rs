@@ -1,6 +1,9 @@
 //! Sweeps where a store of contents is shared, was changed, or is older than its mark. The stores are in memory, and the
 //! tests set the clock.
 
+#[path = "native/clock.rs"]
+#[allow(dead_code)]
+mod clock;
 #[path = "support/data.rs"]
 #[allow(dead_code)]
 mod data;
@@ -8,40 +11,16 @@ mod data;
 #[allow(dead_code)]
 mod stores;
 
-use std::cell::Cell;
-
+use clock::{TestClock, pass};
 use futures::StreamExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use pollster::block_on;
 use spin_chunked_upload::store::Store;
-use spin_chunked_upload::uploads::{Algorithm, Clock, Error, Expected, NewUpload, Sweep, Swept, Upload, Uploads};
+use spin_chunked_upload::uploads::{Algorithm, Error, Expected, NewUpload, Sweep, Swept, Upload, Uploads};
 use stores::{Call, WatchedStore};
-use uuid::{NoContext, Uuid};
+use uuid::Uuid;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-thread_local! {
-    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
-}
-
-fn pass(duration: SignedDuration) {
-    NOW.set(NOW.get() + duration);
-}
-
-/// A clock that the tests set.
-struct TestClock;
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        NOW.get()
-    }
-
-    fn tag(&self) -> Uuid {
-        let now = NOW.get();
-        let seconds = u64::try_from(now.as_second()).unwrap();
-        Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, now.subsec_nanosecond().unsigned_abs()))
-    }
-}
 
 /// An application: its records are in one store, and its contents in another one, if there is one.
 #[derive(Clone)]

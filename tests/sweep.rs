@@ -1,5 +1,8 @@
 //! Sweeps on a store in memory, by a clock that the tests set.
 
+#[path = "native/clock.rs"]
+#[allow(dead_code)]
+mod clock;
 #[path = "support/data.rs"]
 #[allow(dead_code)]
 mod data;
@@ -7,42 +10,18 @@ mod data;
 #[allow(dead_code)]
 mod stores;
 
-use std::cell::Cell;
-
+use clock::{TestClock, now, pass};
 use futures::StreamExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use pollster::block_on;
 use spin_chunked_upload::store::Store;
 use spin_chunked_upload::uploads::{
     Algorithm, Append, Clock, Error, Expected, NewUpload, Owner, Sweep, SweepCursor, Upload, Uploads,
 };
 use stores::{Call, WatchedStore};
-use uuid::{NoContext, Uuid};
+use uuid::Uuid;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-
-thread_local! {
-    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
-}
-
-fn pass(duration: SignedDuration) {
-    NOW.set(NOW.get() + duration);
-}
-
-/// A clock that the tests set.
-struct TestClock;
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        NOW.get()
-    }
-
-    fn tag(&self) -> Uuid {
-        let now = NOW.get();
-        let seconds = u64::try_from(now.as_second()).unwrap();
-        Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, now.subsec_nanosecond().unsigned_abs()))
-    }
-}
 
 fn request(store: &WatchedStore) -> Uploads<WatchedStore> {
     Uploads::new(store.clone(), None, TestClock)
@@ -139,7 +118,7 @@ fn a_record_can_be_kept() {
         pass(DAY * 2);
         assert_eq!(sweep(&store, true).await, (1, 10));
         let kept = request(&store).find(upload.id).await.unwrap();
-        assert!(kept.is_purged() && kept.is_expired(NOW.get(), DAY * 100));
+        assert!(kept.is_purged() && kept.is_expired(now(), DAY * 100));
         assert_eq!(kept.offset(), 1_000);
         assert!(matches!(request(&store).append(kept.clone(), 1_000, None), Err(Error::Expired)));
         let completed = request(&store).complete(kept, Expected::Any, "f.done".to_owned()).await;
@@ -194,7 +173,7 @@ fn a_request_that_is_too_late_commits_nothing() {
         pass(SignedDuration::from_hours(12) + SignedDuration::from_secs(1));
         assert!(matches!(late.commit().await, Err(Error::TooLate)));
         let mut expired = open_append(&store, upload.id).await;
-        expired.set_deadline(NOW.get() + SignedDuration::from_secs(1));
+        expired.set_deadline(now() + SignedDuration::from_secs(1));
         expired.write(&file[300..]).await.unwrap();
         pass(SignedDuration::from_secs(1));
         assert!(matches!(expired.commit().await, Err(Error::Expired)));

@@ -25,8 +25,9 @@ pub fn copy(server: &Server, url: &str, ages: impl Iterator<Item = SignedDuratio
         .prepare("INSERT INTO spin_key_value (store, key, value) VALUES ('default', ?1, ?2)")
         .expect("a statement");
     let mut put = |key: String, value: &[u8]| insert.execute((key, value)).expect("a row");
-    for (number, age) in (1..).zip(ages) {
-        let id = Uuid::from_u128(number);
+    for (number, age) in (1_u64..).zip(ages) {
+        // Ids that lie as far apart as drawn ones.
+        let id = Uuid::from_u64_pair(u64::MAX / 1_000_003 * number, number);
         let created_at = begun + age;
         let mut record = record.clone();
         (record["id"], record["created_at"]) = (id.to_string().into(), created_at.to_string().into());
