@@ -113,7 +113,8 @@ fn a_download_keeps_its_place_until_its_last_byte() {
     let path = place.strip_prefix(&client.url("")).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
     let mut slow = client.send_raw(request.as_bytes());
-    assert!(read_head(&mut slow).starts_with("HTTP/1.1 200 "));
+    let head = read_head(&mut slow);
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 
     let get = format!("GET /uploads/ HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
     let mut next = client.send_raw(get.as_bytes());

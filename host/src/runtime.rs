@@ -139,7 +139,9 @@ fn engine(options: &Options<'_>) -> Result<Engine> {
     // Enough for all requests that are admitted. Each one may have its own instance (WASI 0.2), and may call another
     // component.
     let instances = 2 * options.concurrent_requests;
-    pool.total_component_instances(instances).total_memories(instances).total_stacks(instances);
+    pool.total_component_instances(instances).total_memories(instances);
+    // A component that takes back a call, such as a timer's, waits on a stack of its own for a moment.
+    pool.total_stacks(2 * instances);
     pool.total_core_instances(CORE_INSTANCES * instances).total_tables(CORE_INSTANCES * instances);
     config
         .wasm_component_model_async(true)

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use futures::future::{Either, Fuse, FutureExt, LocalBoxFuture, select};
+use futures::future::{self, Either, Fuse, FutureExt, LocalBoxFuture, select};
 use futures::stream::StreamExt;
 use http::HeaderMap;
 
@@ -12,6 +12,9 @@ use super::body::{BodyError, RequestBody, content_length};
 use super::digest::{self, Digest};
 use super::failure::Failure;
 use crate::uploads::Room;
+
+/// A body of at most this length is not watched: it holds little memory, and a timer costs a call of the host.
+const SHORT: u64 = 1_000_000;
 
 /// A body that is checked while it is read.
 ///
@@ -38,8 +41,12 @@ impl CheckedBody {
         }
         let digests = digest::from_headers(headers).map_err(Failure::UnreadableDigest)?;
         let received = Rc::default();
-        let stalled = room.stalled(Rc::clone(&received)).boxed_local().fuse();
-        Ok(Self { body, received, limit, digests, stalled })
+        let stalled = if length.is_some_and(|length| length <= SHORT) {
+            future::pending().boxed_local()
+        } else {
+            room.stalled(Rc::clone(&received)).boxed_local()
+        };
+        Ok(Self { body, received, limit, digests, stalled: stalled.fuse() })
     }
 
     /// The next frame; `None` at the body's end.
