@@ -34,7 +34,7 @@ use window::{Contents, Window};
 /// The longest that a request may take until it commits.
 pub(super) const MAX_REQUEST_AGE: SignedDuration = SignedDuration::from_hours(12);
 /// How many uploads are swept at once, so that all of them together pay the latency of a distant store only once.
-const UPLOADS_AT_ONCE: usize = 8;
+const UPLOADS_AT_ONCE: usize = 32;
 /// How many orphans are removed between two checks of the time.
 const REMOVALS_AT_ONCE: usize = 4 * REMOVALS_IN_FLIGHT;
 
