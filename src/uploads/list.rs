@@ -140,15 +140,19 @@ impl<S: Store> Uploads<S> {
         let prefix = owner.prefix();
         let mut keys = self.records.keys();
         let mut listing = Listing::default();
+        // The first cursor that is left to the next page.
+        let mut end = None;
         while let Some(key) = keys.try_next().await? {
-            let Some(cursor) = cursor(&key, &prefix).filter(|cursor| after.is_none_or(|after| *cursor > after)) else {
+            let is_on_page =
+                |cursor: &ListCursor| after.is_none_or(|after| *cursor > after) && end.is_none_or(|end| *cursor < end);
+            let Some(cursor) = cursor(&key, &prefix).filter(is_on_page) else {
                 continue;
             };
             listing.cursors.insert(cursor);
             // A listing that waited for memory would hold up all others of its instance. So the page is short.
             let is_short = listing.cursors.len() > CURSORS_AT_LEAST && self.room.is_short();
             if listing.cursors.len() > limit || is_short {
-                listing.cursors.pop_last();
+                end = listing.cursors.pop_last();
                 listing.goes_on = true;
             }
         }

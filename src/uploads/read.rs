@@ -35,6 +35,7 @@ impl Part {
 }
 
 /// Bytes of the file: some or all of the segment under `key`.
+#[derive(Clone)]
 pub(super) struct Segment {
     key: String,
     /// How many bytes the whole segment has.

@@ -16,8 +16,14 @@ use futures::future::{self, LocalBoxFuture};
 
 /// How long a request waits before it looks for room again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
-/// Half of the time in which a client may send nothing while other requests wait for room.
+/// Half of the time in which a client must send something while other requests wait for room.
 const HALF_STALL_TIME: Duration = Duration::from_secs(5);
+/// How many bytes it must send in that time.
+const PROGRESS: u64 = 16 * 1024;
+/// So few bytes need no room: all requests of an instance together hold little of them.
+const FEW: usize = 64 * 1024;
+/// How often each other request looks for room until one that has not looked loses its turn.
+const PATIENCE: u64 = 20;
 
 /// What the room has to know of its instance.
 pub trait Memory {
@@ -37,10 +43,19 @@ struct Shared {
     limit: usize,
     /// The bytes that requests are about to use.
     promised: Cell<usize>,
-    waiting: RefCell<VecDeque<u64>>,
+    waiting: RefCell<VecDeque<Waiting>>,
     last_ticket: Cell<u64>,
+    /// How often requests have looked for room.
+    looks: Cell<u64>,
     /// Values that can be read again.
     spare: RefCell<VecDeque<Weak<RefCell<Option<Bytes>>>>>,
+}
+
+/// A request that waits.
+struct Waiting {
+    ticket: u64,
+    /// Which of all looks was its last one.
+    looked: u64,
 }
 
 impl Room {
@@ -52,6 +67,7 @@ impl Room {
             promised: Cell::default(),
             waiting: RefCell::default(),
             last_ticket: Cell::default(),
+            looks: Cell::default(),
             spare: RefCell::default(),
         })))
     }
@@ -59,13 +75,14 @@ impl Room {
     /// Waits until there is room for this many bytes. The requests wait in the order of their calls. Use the bytes while
     /// the returned value lives.
     ///
-    /// The future must be polled until it ends, or be dropped. Others wait behind it.
+    /// A caller that waits must hold nothing that could make room. It should be polled until it ends, or be dropped:
+    /// others wait behind it for a while.
     pub(super) async fn take(&self, bytes: usize) -> Promise {
         let Some(shared) = &self.0 else {
             return Promise::default();
         };
         let ticket = Ticket::draw(shared);
-        while !(ticket.is_first() && shared.makes_room(bytes)) {
+        while bytes > FEW && !(ticket.has_turn() && shared.makes_room(bytes)) {
             shared.memory.sleep(LOOK_AGAIN).await;
         }
         shared.promise(bytes)
@@ -76,6 +93,15 @@ impl Room {
         match &self.0 {
             None => Some(Promise::default()),
             Some(shared) => (shared.used() + bytes <= shared.limit / 2).then(|| shared.promise(bytes)),
+        }
+    }
+
+    /// Takes room for a value of this many bytes that nobody waits for yet, if room is ample. The value may arrive while
+    /// its promise stands, so it needs twice its room.
+    pub(super) fn take_ahead(&self, bytes: usize) -> Option<Promise> {
+        match &self.0 {
+            None => Some(Promise::default()),
+            Some(shared) => (shared.used() + 2 * bytes <= shared.limit / 2).then(|| shared.promise(bytes)),
         }
     }
 
@@ -100,8 +126,8 @@ impl Room {
         spare
     }
 
-    /// Returns once a client has to make room: it has sent nothing for ten seconds, and other requests wait. `received`
-    /// counts what it has sent.
+    /// Returns once a client has to make room: it has sent next to nothing for ten seconds, and other requests wait.
+    /// `received` counts what it has sent.
     pub(crate) async fn stalled(self, received: Rc<Cell<u64>>) {
         let Some(shared) = self.0 else {
             return future::pending().await;
@@ -112,7 +138,7 @@ impl Room {
             // A request that waits itself asks its client for nothing, and does not poll this. Once it asks again, the client
             // has this time.
             shared.memory.sleep(HALF_STALL_TIME).await;
-            if received.get() == before && !shared.waiting.borrow().is_empty() {
+            if received.get() - before < PROGRESS && !shared.waiting.borrow().is_empty() {
                 return;
             }
         }
@@ -178,18 +204,35 @@ impl<'s> Ticket<'s> {
     fn draw(shared: &'s Shared) -> Self {
         let number = shared.last_ticket.get() + 1;
         shared.last_ticket.set(number);
-        shared.waiting.borrow_mut().push_back(number);
+        shared.waiting.borrow_mut().push_back(Waiting { ticket: number, looked: shared.looks.get() });
         Self { shared, number }
     }
 
-    fn is_first(&self) -> bool {
-        self.shared.waiting.borrow().front() == Some(&self.number)
+    /// Whether all requests before this one have given up, or are not polled any more.
+    fn has_turn(&self) -> bool {
+        let looks = self.shared.looks.get() + 1;
+        self.shared.looks.set(looks);
+        let mut waiting = self.shared.waiting.borrow_mut();
+        let patience = PATIENCE * waiting.len() as u64;
+        for request in waiting.iter_mut() {
+            if request.ticket == self.number {
+                request.looked = looks;
+                return true;
+            }
+            if looks - request.looked <= patience {
+                break;
+            }
+        }
+        if let Some(own) = waiting.iter_mut().find(|request| request.ticket == self.number) {
+            own.looked = looks;
+        }
+        false
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.shared.waiting.borrow_mut().retain(|number| *number != self.number);
+        self.shared.waiting.borrow_mut().retain(|request| request.ticket != self.number);
     }
 }
 
@@ -198,6 +241,8 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
+
+    const MB: usize = 1_000_000;
 
     /// Memory of which a test says how much is in use. Time stands still.
     #[derive(Clone, Default)]
@@ -225,64 +270,87 @@ mod tests {
     #[test]
     fn requests_wait_for_room_in_their_order() {
         let memory = Told::default();
-        let room = Room::new(memory.clone(), 100);
-        let first = poll(&mut room.take(40).boxed_local()).unwrap();
-        memory.0.set(20);
-        let (mut large, mut small) = (room.take(50).boxed_local(), room.take(10).boxed_local());
+        let room = Room::new(memory.clone(), 100 * MB);
+        let first = poll(&mut room.take(40 * MB).boxed_local()).unwrap();
+        memory.0.set(20 * MB);
+        let (mut large, mut small) = (room.take(50 * MB).boxed_local(), room.take(10 * MB).boxed_local());
         assert!(poll(&mut large).is_none() && poll(&mut small).is_none());
         // There would be room for the small one, but it came later.
         assert!(poll(&mut small).is_none());
         drop(first);
         let large = poll(&mut large).unwrap();
         let small = poll(&mut small).unwrap();
-        assert!(poll(&mut room.take(30).boxed_local()).is_none());
+        assert!(poll(&mut room.take(30 * MB).boxed_local()).is_none());
         drop((large, small));
-        assert!(poll(&mut room.take(80).boxed_local()).is_some());
+        assert!(poll(&mut room.take(80 * MB).boxed_local()).is_some());
     }
 
     #[test]
     fn a_request_that_gives_up_holds_up_nobody() {
         let memory = Told::default();
-        let room = Room::new(memory.clone(), 100);
-        memory.0.set(90);
-        let mut gone = room.take(50).boxed_local();
+        let room = Room::new(memory.clone(), 100 * MB);
+        memory.0.set(90 * MB);
+        let mut gone = room.take(50 * MB).boxed_local();
         assert!(poll(&mut gone).is_none());
         drop(gone);
-        assert!(poll(&mut room.take(10).boxed_local()).is_some());
+        assert!(poll(&mut room.take(10 * MB).boxed_local()).is_some());
     }
 
     #[test]
     fn values_that_can_be_read_again_make_room() {
         let memory = Told::default();
-        let room = Room::new(memory.clone(), 100);
+        let room = Room::new(memory.clone(), 100 * MB);
         let (old, young) = (room.keep(Bytes::from_static(b"old")), room.keep(Bytes::from_static(b"young")));
-        memory.0.set(95);
+        memory.0.set(95 * MB);
         // Dropping the value does not change what this memory says.
-        assert!(poll(&mut room.take(10).boxed_local()).is_none());
+        assert!(poll(&mut room.take(10 * MB).boxed_local()).is_none());
         assert!(old.value().is_none() && young.value().is_none());
     }
 
     #[test]
     fn a_value_larger_than_the_room_gets_its_turn() {
-        let room = Room::new(Told::default(), 100);
-        assert!(poll(&mut room.take(1_000).boxed_local()).is_some());
+        let room = Room::new(Told::default(), 100 * MB);
+        assert!(poll(&mut room.take(1_000 * MB).boxed_local()).is_some());
     }
 
     #[test]
     fn a_stalled_request_ends_only_while_others_wait() {
         let memory = Told::default();
-        let room = Room::new(memory.clone(), 100);
+        let room = Room::new(memory.clone(), 100 * MB);
         let received = Rc::new(Cell::new(0));
-        memory.0.set(100);
+        memory.0.set(100 * MB);
         let mut stalled = room.clone().stalled(Rc::clone(&received)).boxed_local();
         assert!((0..10).all(|_| poll(&mut stalled).is_none()));
-        let mut waiting = room.take(1).boxed_local();
+        let mut waiting = room.take(1 * MB).boxed_local();
         assert!(poll(&mut waiting).is_none());
         let sends = |_| {
-            received.update(|received| received + 1);
+            received.update(|received| received + PROGRESS);
             poll(&mut stalled)
         };
         assert!((0..10).map(sends).all(|ended| ended.is_none()));
         assert!((0..10).any(|_| poll(&mut stalled).is_some()));
+    }
+
+    #[test]
+    fn a_few_bytes_never_wait() {
+        let memory = Told::default();
+        let room = Room::new(memory.clone(), 100 * MB);
+        memory.0.set(100 * MB);
+        let mut waiting = room.take(MB).boxed_local();
+        assert!(poll(&mut waiting).is_none());
+        assert!(poll(&mut room.take(FEW).boxed_local()).is_some());
+    }
+
+    #[test]
+    fn a_request_that_is_not_polled_loses_its_turn() {
+        let memory = Told::default();
+        let room = Room::new(memory.clone(), 100 * MB);
+        memory.0.set(100 * MB);
+        let (mut forgotten, mut other) = (room.take(MB).boxed_local(), room.take(MB).boxed_local());
+        assert!(poll(&mut forgotten).is_none() && poll(&mut other).is_none());
+        memory.0.set(0);
+        assert!(poll(&mut other).is_none());
+        assert!((0..1_000).any(|_| poll(&mut other).is_some()));
+        assert!(poll(&mut forgotten).is_some());
     }
 }

@@ -41,7 +41,7 @@ impl Gate {
     }
 
     fn admits_listing(&self) -> bool {
-        !self.listing && self.operations == 0 && self.turns == 0
+        !self.listing && self.operations == 0 && (self.turns == 0 || self.operations_waiting == 0)
     }
 }
 

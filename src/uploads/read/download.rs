@@ -3,6 +3,8 @@
 //! A reader takes a frame when it wants one. Nothing of the download goes on before that, but the fetches that have
 //! begun. So a download waits for room only while its reader waits for it.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use futures::future::{FutureExt, LocalBoxFuture};
 use futures::stream::{self, FuturesOrdered, LocalBoxStream, StreamExt, TryStreamExt};
@@ -23,7 +25,8 @@ pub(super) fn read<S: Store>(
     room: Room,
     segments: LocalBoxStream<'static, Result<Segment, Error>>,
 ) -> ByteStream {
-    let download = Download { blobs, room, segments, next: None, fetches: FuturesOrdered::new(), rest: None };
+    let (next, ahead, fetches) = (VecDeque::new(), VecDeque::new(), FuturesOrdered::new());
+    let download = Download { blobs, room, segments, next, ahead, fetches, rest: None };
     let frames = stream::try_unfold(download, |mut download| async move {
         Ok(download.frame().await?.map(|frame| (frame, download)))
     });
@@ -34,14 +37,16 @@ struct Download<S> {
     blobs: S,
     room: Room,
     segments: LocalBoxStream<'static, Result<Segment, Error>>,
-    /// A segment whose fetch has not begun.
-    next: Option<Segment>,
+    /// Segments whose fetch has not begun.
+    next: VecDeque<Segment>,
+    /// Those whose fetch has begun.
+    ahead: VecDeque<Segment>,
     fetches: FuturesOrdered<Fetch>,
     /// What the reader has not got yet of a segment that it gets in several frames.
     rest: Option<(Segment, Spare)>,
 }
 
-type Fetch = LocalBoxFuture<'static, Result<(Segment, Bytes), Error>>;
+type Fetch = LocalBoxFuture<'static, Result<Bytes, Error>>;
 
 impl<S: Store> Download<S> {
     /// The next frame; `None` at the end.
@@ -55,7 +60,7 @@ impl<S: Store> Download<S> {
         }
         self.fetch_ahead().await?;
         let fetched = self.fetches.try_next().await?;
-        Ok(fetched.map(|(segment, bytes)| self.cut(segment, bytes)))
+        Ok(fetched.zip(self.ahead.pop_front()).map(|(bytes, segment)| self.cut(segment, bytes)))
     }
 
     /// What the reader gets now of these bytes, which are the wanted ones of the segment.
@@ -72,7 +77,11 @@ impl<S: Store> Download<S> {
         Bytes::copy_from_slice(&frame)
     }
 
-    async fn fetch_again(&self, segment: &Segment) -> Result<Bytes, Error> {
+    async fn fetch_again(&mut self, segment: &Segment) -> Result<Bytes, Error> {
+        // Downloads that wait for each other's room would wait for ever.
+        self.fetches = FuturesOrdered::new();
+        self.ahead.append(&mut self.next);
+        self.next = std::mem::take(&mut self.ahead);
         let _promise = self.room.take(segment.len).await;
         segment.fetch(&self.blobs).await
     }
@@ -82,19 +91,20 @@ impl<S: Store> Download<S> {
         while self.fetches.len() < READS_IN_FLIGHT
             && let Some(segment) = self.next_segment().await?
         {
-            let promise = match self.room.take_if_ample(segment.len) {
+            let promise = match self.room.take_ahead(segment.len) {
                 Some(promise) => promise,
                 None if self.fetches.is_empty() => self.room.take(segment.len).await,
                 None => {
-                    self.next = Some(segment);
+                    self.next.push_front(segment);
                     break;
                 }
             };
+            self.ahead.push_back(segment.clone());
             let blobs = self.blobs.clone();
             let fetch = async move {
-                let bytes = segment.fetch(&blobs).await?;
+                let bytes = segment.fetch(&blobs).await;
                 drop(promise);
-                Ok((segment, bytes))
+                bytes
             };
             self.fetches.push_back(fetch.boxed_local());
         }
@@ -102,7 +112,7 @@ impl<S: Store> Download<S> {
     }
 
     async fn next_segment(&mut self) -> Result<Option<Segment>, Error> {
-        match self.next.take() {
+        match self.next.pop_front() {
             Some(segment) => Ok(Some(segment)),
             None => self.segments.try_next().await,
         }

@@ -15,7 +15,7 @@ mod cursor;
 mod verdict;
 mod window;
 
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -214,13 +214,20 @@ impl<S: Store> Uploads<S> {
         if !deleted_at.is_some_and(|deleted_at| self.ages(step).is_old(deleted_at)) {
             return Ok(());
         }
-        if has_records {
+        // A listing may have missed a record. Without the mark, the upload would be there again.
+        if has_records || self.has_record(id).await? {
             self.records.delete(&keys::complete(id)).await?;
             self.records.delete(&keys::open(id)).await?;
         } else {
             self.records.delete(&keys::deleted(id)).await?;
         }
         Ok(())
+    }
+
+    async fn has_record(&self, id: Uuid) -> Result<bool, Error> {
+        let (complete, open) = (keys::complete(id), keys::open(id));
+        let (complete, open) = join(self.records.get(&complete), self.records.get(&open)).await;
+        Ok(complete?.or(open?).is_some())
     }
 
     /// Removes the suspects that no record names: neither the upload's record, nor the record that it had while it was

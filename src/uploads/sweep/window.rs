@@ -96,8 +96,9 @@ impl Window {
         match role {
             Role::Segment { offset, .. } => SweepCursor::at(id, offset) < rest,
             Role::Page(_) => SweepCursor::at(id, u64::MAX) < rest,
-            // The upload of `rest` may have some of its contents in the window, and these are judged by its records.
-            _ => SweepCursor::at(id, 0) <= rest,
+            // The upload of `rest` may have some of its contents in the window, and these are judged by its records. If
+            // it has none there, keys of it that were listed before are left out, so all of it is.
+            _ => SweepCursor::at(id, 0) < rest || self.uploads.contains_key(&id),
         }
     }
 }
