@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -132,6 +132,49 @@ fn a_download_keeps_its_place_until_its_last_byte() {
     assert!(read_head(&mut gone).starts_with("HTTP/1.1 200 "));
     drop(gone);
     client.get("/uploads/").expect(200);
+}
+
+/// The component reads past the body of a refused request. The request keeps its place meanwhile.
+#[test]
+fn refused_requests_keep_their_places_until_their_bodies_end() {
+    if server::on_spin() {
+        return;
+    }
+    let server = Server::with_options(&["--concurrent-requests", "2"]);
+    let client = server.client();
+    let refused = format!(
+        "PUT /uploads/00000000-0000-4000-8000-000000000000 HTTP/1.1\r\nHost: {}\r\n\
+         Content-Type: application/octet-stream\r\nContent-Range: bytes 0-999999/1000000\r\n\
+         Content-Length: 1000000\r\n\r\nabc",
+        server.address()
+    );
+    let mut refused: Vec<_> = (0..8).map(|_| client.send_raw(refused.as_bytes())).collect();
+    for connection in &mut refused[..2] {
+        let head = read_head(connection);
+        assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
+    }
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
+    let mut next = client.send_raw(get.as_bytes());
+    next.set_read_timeout(Some(PATIENCE)).unwrap();
+    let waited = next.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert!(matches!(waited, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "it was let in: {waited:?}");
+    drop(refused);
+    next.set_read_timeout(None).unwrap();
+    assert!(read_head(&mut next).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_client_may_close_its_side_after_its_request() {
+    if server::on_spin() {
+        return;
+    }
+    let server = Server::start();
+    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", server.address());
+    for _ in 0..10 {
+        let mut connection = server.client().send_raw(get.as_bytes());
+        connection.shutdown(Shutdown::Write).unwrap();
+        assert!(read_head(&mut connection).starts_with("HTTP/1.1 200 "));
+    }
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn a_component_stands_under_any_route() {
         let server = Server::at_route(route, &[("manage_token", "t")]);
         let client = server.client();
         upload_by_urls(&client, &format!("http://{}{mount}", server.address()), str::to_owned);
-        for path in ["/", "/openapi.json", "/elsewhere/uploads/", &format!("{mount}x/uploads/")] {
+        let twice = format!("{mount}{mount}/openapi.json");
+        for path in ["/", "/openapi.json", "/elsewhere/uploads/", &format!("{mount}x/uploads/"), &twice] {
             client.get(path).expect(404);
         }
         client.get(mount).expect(200);

@@ -69,5 +69,6 @@ fn a_sweep_of_a_hundred_thousand_uploads() {
         began.elapsed()
     );
     assert_eq!(deleted, UPLOADS / 2 - 1);
-    assert_eq!(server.stored().len() as i64, 3 * (UPLOADS - deleted));
+    // Each deleted one leaves its mark for a day.
+    assert_eq!(server.stored().len() as i64, 3 * (UPLOADS - deleted) + deleted);
 }

@@ -129,6 +129,8 @@ fn serve_connection(stream: TcpStream, client: SocketAddr, server: &Arc<Server>,
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client may close its side of the connection after its request, and still read.
+            .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         // A broken connection is no error of the server. The guest has already seen the end of the body.
         drop(watcher.watch(connection).await);
@@ -150,15 +152,16 @@ impl Server {
         let Ok(permit) = self.permits.clone().acquire_owned().await else {
             return Refusal::Failed.into();
         };
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
         let (worker, underway) = self.workers.for_request(own);
         let component = worker.component.clone();
-        // The client may go away before the response. The component still goes on, so the request keeps its permit, and
-        // it keeps it until the last byte of the response is sent.
-        let answer = worker.runtime.spawn(async move {
-            let place = (permit, underway);
-            Ok(component.handle((), request).await?.map(|body| keeping(body, place)))
-        });
+        // The client may go away before the response. The component still goes on, so the request keeps its permit. It
+        // keeps it until the last byte of the response is sent, and while the component may still read the body: it reads
+        // past the rest of a refused one.
+        let place = Arc::new((permit, underway));
+        let request = request.map(|body| keeping(body.map_err(Into::into).boxed_unsync(), place.clone()));
+        let answer = worker
+            .runtime
+            .spawn(async move { Ok(component.handle((), request).await?.map(|body| keeping(body, place))) });
         match answer.await.map_err(wasmtime::Error::from).flatten() {
             Ok(response) => response,
             Err(error) => {

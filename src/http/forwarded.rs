@@ -59,7 +59,7 @@ fn parse_proto(text: &str) -> Option<String> {
 }
 
 fn parse_prefix(text: &str) -> Option<String> {
-    let path: PathAndQuery = text.starts_with('/').then(|| text.parse().ok())??;
+    let path: PathAndQuery = (text.starts_with('/') && !text.contains(['#', '\\'])).then(|| text.parse().ok())??;
     let prefix = text.trim_end_matches('/');
     (path.query().is_none() && is_plain(&normalize(prefix))).then(|| prefix.to_owned())
 }

@@ -80,9 +80,12 @@ pub(super) fn parse_authority(text: &[u8]) -> Option<Authority> {
     check_authority(Authority::try_from(text).ok()?)
 }
 
-/// What stands before an `@` would be read as the host by people, and as a name and a password by browsers.
+/// What stands before an `@` would be read as the host by people, and as a name and a password by browsers. A comma is
+/// between two hosts.
 fn check_authority(authority: Authority) -> Option<Authority> {
-    (!authority.host().is_empty() && !authority.as_str().contains('@')).then_some(authority)
+    let has_port = authority.port_u16().is_some();
+    let is_readable = !authority.as_str().contains(['@', ',']) && (has_port || authority.as_str() == authority.host());
+    (!authority.host().is_empty() && is_readable).then_some(authority)
 }
 
 /// Divides a path where the component's route ends; where Spin says nothing that fits, there is no mount.
@@ -162,7 +165,19 @@ mod tests {
         for host in ["a.example", "a.example:8080", "127.0.0.1", "[::1]:3000"] {
             assert_eq!(target("/", &[("host", host)]).unwrap().base().unwrap(), format!("http://{host}"));
         }
-        for hosts in [&["a", "b"][..], &["a", "a"], &["a@b"], &[":@b"], &[""], &["a b"], &["a/b"], &[":80"]] {
+        for hosts in [
+            &["a", "b"][..],
+            &["a", "a"],
+            &["a@b"],
+            &[":@b"],
+            &[""],
+            &["a b"],
+            &["a/b"],
+            &[":80"],
+            &["a:x"],
+            &["a:99999"],
+            &["a,b"],
+        ] {
             let headers: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
             assert!(matches!(target("/", &headers), Err(Failure::Target("Host"))), "{hosts:?}");
         }

@@ -114,7 +114,9 @@ impl<S: Store, V: View> Service<S, V> {
         lines::check_single(request.headers())?;
         let target = Target::of(&request, self.settings.trust_forwarded)?;
         let urls = Urls::new(self.settings.public_url.as_deref(), &target)?;
-        let route = Route::below(urls.path(), target.path());
+        // A proxy may pass the path of `public_url` on. Spin's route is cut off once, and is not to be had twice.
+        let prefix = if target.mount().is_empty() { urls.path() } else { "" };
+        let route = Route::below(prefix, target.path());
         if matches!(route, Route::DeleteExpired) {
             return manage::delete_expired(&self.settings, &self.uploads, &request).await;
         }

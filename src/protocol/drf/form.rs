@@ -9,9 +9,9 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::request::Parts;
 use serde_json::Value;
 
-use super::disposition::Disposition;
 use super::error::Error;
 use super::multipart::FormParts;
+use super::parameters::Parameters;
 use crate::http::checked_body::CheckedBody;
 use crate::http::content_length;
 use crate::view::Fields;
@@ -240,5 +240,5 @@ async fn read_short(body: &mut CheckedBody) -> Result<Vec<u8>, Error> {
 /// The name that a raw chunk's `Content-Disposition` gives it.
 fn raw_filename(headers: &HeaderMap) -> Option<String> {
     let disposition = headers.get(CONTENT_DISPOSITION)?;
-    Disposition::parse(disposition.as_bytes()).filename().filter(|name| !name.is_empty())
+    Parameters::parse(disposition.as_bytes()).filename().filter(|name| !name.is_empty())
 }

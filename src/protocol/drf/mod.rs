@@ -3,11 +3,11 @@
 mod chunk;
 mod complete;
 mod content_range;
-mod disposition;
 mod error;
 mod form;
 mod list;
 mod multipart;
+mod parameters;
 
 use std::rc::Rc;
 

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem::{self, Finder};
 use memchr::{memchr, memrchr};
 
-use super::disposition::Disposition;
 use super::error::Error;
+use super::parameters::Parameters;
 use crate::http::checked_body::CheckedBody;
 
 /// The most bytes of a part's head. The head is held in memory.
@@ -129,8 +129,8 @@ impl<'b> FormParts<'b> {
 
 /// The boundary of a multipart media type.
 fn boundary(content_type: &str) -> Option<String> {
-    let media_type: mime::Mime = content_type.parse().ok()?;
-    let boundary = media_type.get_param(mime::BOUNDARY)?.as_str();
+    let parameters = Parameters::parse(content_type.as_bytes());
+    let boundary = parameters.boundary()?;
     let is_valid = (1..=BOUNDARY_LIMIT).contains(&boundary.len()) && !boundary.contains(['\r', '\n']);
     is_valid.then(|| boundary.to_owned())
 }
@@ -149,7 +149,7 @@ fn parse_head(head: &[u8]) -> Result<PartHead, Error> {
         return Err(unreadable);
     };
     let mut dispositions = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("content-disposition"));
-    let disposition = Disposition::parse(dispositions.next().map_or(&b""[..], |header| header.value));
+    let disposition = Parameters::parse(dispositions.next().map_or(&b""[..], |header| header.value));
     if dispositions.next().is_some() {
         return Err(Error::Multipart("a part has more than one Content-Disposition"));
     }

@@ -1,14 +1,16 @@
-//! The parameters of a `Content-Disposition`: of a form's part (RFC 7578, 4.2), or of a raw chunk (RFC 6266).
+//! The parameters of a `Content-Disposition`: of a form's part (RFC 7578, 4.2), or of a raw chunk (RFC 6266). Those of a
+//! `Content-Type`, too.
 //!
-//! This module reads the header itself, in the peer's way. A name's bytes are UTF-8 without any encoding, as browsers
-//! send them. A backslash may escape a quote. Each crate that reads this header refuses one of the two.
+//! This module reads the headers itself, in the peer's way. A name's bytes are UTF-8 without any encoding, as browsers
+//! send them. A backslash may escape a quote. A value without quotes may have characters that should be quoted, as
+//! boundaries of common clients do. Each crate that reads these headers refuses one of the three.
 
 use percent_encoding::percent_decode_str;
 
-/// The header's parameters in their order. Their names are in lower case.
-pub(super) struct Disposition(Vec<(String, String)>);
+/// A header's parameters in their order. Their names are in lower case.
+pub(super) struct Parameters(Vec<(String, String)>);
 
-impl Disposition {
+impl Parameters {
     /// Reads a header's value. It leaves out what it can't read.
     pub(super) fn parse(header: &[u8]) -> Self {
         let text = String::from_utf8_lossy(header);
@@ -25,6 +27,11 @@ impl Disposition {
     /// The parameter `name`.
     pub(super) fn name(&self) -> Option<&str> {
         self.parameter("name")
+    }
+
+    /// The parameter `boundary`.
+    pub(super) fn boundary(&self) -> Option<&str> {
+        self.parameter("boundary")
     }
 
     /// The file's name: the exact one (`filename*`, RFC 8187), or else the plain one. `None` if there is neither.
@@ -58,12 +65,20 @@ fn read_value(text: &str) -> (String, &str) {
     (value, "")
 }
 
-/// Decodes a value such as `UTF-8''na%C3%AFve`. Returns `None` for another character set.
+/// Decodes a value such as `UTF-8''na%C3%AFve`, as the peer does: a value of another form is the name itself, and a
+/// replacement character stands for what can't be decoded. Returns `None` for a character set other than UTF-8 and
+/// ISO 8859-1, which are all that RFC 5987 had.
 fn decode_exact(value: &str) -> Option<String> {
-    let (charset, value) = value.split_once('\'')?;
-    let (_language, encoded) = value.split_once('\'')?;
-    let is_utf8 = charset.eq_ignore_ascii_case("utf-8");
-    is_utf8.then(|| percent_decode_str(encoded).decode_utf8().ok().map(|name| name.into_owned()))?
+    let mut parts = value.splitn(3, '\'');
+    let (Some(charset), Some(_language), Some(encoded)) = (parts.next(), parts.next(), parts.next()) else {
+        return Some(value.to_owned());
+    };
+    let bytes = percent_decode_str(encoded);
+    match charset.to_ascii_lowercase().as_str() {
+        "utf-8" | "utf8" => Some(bytes.decode_utf8_lossy().into_owned()),
+        "iso-8859-1" | "latin-1" | "latin1" => Some(bytes.map(char::from).collect()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +86,7 @@ mod tests {
     use super::*;
 
     fn filename(header: &str) -> Option<String> {
-        Disposition::parse(header.as_bytes()).filename()
+        Parameters::parse(header.as_bytes()).filename()
     }
 
     #[test]
@@ -86,6 +101,9 @@ mod tests {
             ("attachment; filename=\"na\u{ef}ve.txt\"", Some("na\u{ef}ve.txt")),
             ("attachment; filename=a; filename*=UTF-8''na%C3%AFve", Some("na\u{ef}ve")),
             ("attachment; filename=a; filename*=KOI8-R''x", Some("a")),
+            ("form-data; filename*=iso-8859-1'de'n%E4.txt", Some("n\u{e4}.txt")),
+            ("form-data; filename=a; filename*=utf-8''n%ff.txt", Some("n\u{fffd}.txt")),
+            ("form-data; filename=a; filename*=x", Some("x")),
             ("attachment; FileName=a", Some("a")),
             ("attachment; filename=\"", Some("")),
             ("attachment; filename=\"\"", Some("")),
@@ -100,9 +118,23 @@ mod tests {
 
     #[test]
     fn names_of_parts() {
-        let name = |header: &str| Disposition::parse(header.as_bytes()).name().map(str::to_owned);
+        let name = |header: &str| Parameters::parse(header.as_bytes()).name().map(str::to_owned);
         assert_eq!(name("form-data; name=\"file\"; filename=\"name=x\"").as_deref(), Some("file"));
         assert_eq!(name("form-data; filename=\"; name=x\"; name=\"a b\"").as_deref(), Some("a b"));
         assert_eq!(name("form-data"), None);
+    }
+
+    #[test]
+    fn boundaries() {
+        let rows = [
+            ("multipart/form-data; boundary=x", "x"),
+            ("multipart/form-data; charset=utf-8; boundary=\"a b\"", "a b"),
+            ("multipart/form-data;boundary====1700000000000===", "===1700000000000==="),
+            ("multipart/form-data; boundary=(a)/[b]:c?d,e@f", "(a)/[b]:c?d,e@f"),
+            ("multipart/form-data;;\tBoundary = x ;", "x"),
+        ];
+        for (header, expected) in rows {
+            assert_eq!(Parameters::parse(header.as_bytes()).boundary(), Some(expected), "{header}");
+        }
     }
 }
