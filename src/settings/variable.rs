@@ -151,7 +151,7 @@ variables! {
         "whether `url` and `file` follow what a proxy in front says of the client's request, see [Behind a proxy](operations.md#behind-a-proxy)",
     );
     UPLOAD_PATH = variable(
-        "upload_path", "chunked_uploads/%Y/%m/%d", "a path without . and .. in it, in which strftime's patterns such as %Y/%m/%d may stand",
+        "upload_path", "chunked_uploads/%Y/%m/%d", "a path without . and .. and empty parts, in which strftime's patterns such as %Y/%m/%d may stand",
         "the folder of the files' paths: strftime patterns stand for the time of creation (UTC); may be empty",
     );
     USER_RESTRICTED = variable(
