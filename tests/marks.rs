@@ -21,6 +21,9 @@ use stores::{Call, WatchedStore};
 use uuid::Uuid;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// After a mark, contents are not judged for so long.
+const MARGIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// An application: its records are in one store, and its contents in another one, if there is one.
 #[derive(Clone)]
@@ -73,15 +76,28 @@ impl Application {
     }
 
     async fn sweep_with(&self, adopt: bool) -> Result<Swept, Error> {
-        let sweep = Sweep { expiration_delta: DAY, keep_records: false, adopt, from: None, budget: DAY };
+        let sweep = Sweep { expiration_delta: DAY * 7, keep_records: false, adopt, from: None, budget: DAY };
         self.request().sweep(sweep).await
     }
 
     async fn serves(&self, upload: &Upload, file: &[u8]) -> bool {
         let upload = self.request().find(upload.id).await.unwrap();
-        let read = self.request().read(&upload, 0..upload.offset());
-        read.map(|segment| segment.unwrap().to_vec()).concat().await == file
+        let read: Vec<_> = self.request().read(&upload, 0..upload.offset()).collect().await;
+        let read: Result<Vec<_>, _> = read.into_iter().collect();
+        read.is_ok_and(|read| read.concat() == file)
     }
+}
+
+/// Two applications with one blob store. The second one has marked it later, and the first one has uploaded a file since.
+async fn shared(blobs: &WatchedStore, file: &[u8]) -> (Application, Application, Upload) {
+    let [other, one] = [(); 2].map(|()| Application::with_blobs(blobs));
+    other.upload(file).await;
+    pass(HOUR);
+    one.upload(file).await;
+    pass(HOUR);
+    let upload = other.upload(file).await;
+    pass(DAY * 3);
+    (one, other, upload)
 }
 
 fn is_shared(swept: &Result<Swept, Error>) -> bool {
@@ -95,7 +111,7 @@ fn two_applications_that_share_blobs_delete_nothing_of_each_other() {
     block_on(async {
         let [first, second] = [one.upload(&file).await, other.upload(&file).await];
         let expired = one.begin(&file).await;
-        pass(DAY * 3);
+        pass(DAY * 8);
         let before = (one.records.inner.snapshot(), blobs.inner.snapshot());
         assert!(is_shared(&one.sweep().await) && is_shared(&other.sweep().await));
         assert_eq!((one.records.inner.snapshot(), blobs.inner.snapshot()), before, "nothing is deleted");
@@ -144,7 +160,9 @@ fn a_sweep_with_other_records_stops() {
         pass(DAY * 3);
         let wrong = Application::with_blobs(&store);
         assert!(is_shared(&wrong.sweep().await));
-        assert_eq!(wrong.records.inner.snapshot().len(), 0, "a sweep that stops leaves no mark");
+        assert!(right.serves(&upload, &file).await);
+        assert!(is_shared(&right.sweep().await), "the wrong one has left a mark");
+        assert_eq!(right.sweep_with(true).await.unwrap().orphans, 0);
         assert_eq!(right.sweep().await.unwrap().orphans, 0);
         assert!(right.serves(&upload, &file).await);
     });
@@ -157,7 +175,7 @@ fn orphans_of_an_applications_own_go() {
         let application = Application { records, blobs: apart.then_some(blobs) };
         block_on(async {
             application.begin(b"a").await;
-            pass(SignedDuration::from_secs(61));
+            pass(MARGIN);
             application.crash().await;
             pass(DAY + SignedDuration::from_secs(1));
             assert_eq!(application.sweep().await.unwrap().orphans, 2, "apart: {apart}");
@@ -175,16 +193,14 @@ fn stores_from_before_marks_go_to_the_first_sweep_and_lose_nothing() {
         for store in [&one.records, &other.records, &blobs] {
             store.forget_marks();
         }
-        pass(DAY * 3);
+        pass(DAY * 8);
         assert_eq!(one.sweep().await.unwrap().expired, 1);
         assert!(matches!(one.request().find(expired.id).await, Err(Error::NotFound)));
-        assert!(is_shared(&other.sweep().await));
         pass(DAY * 3);
         assert!(one.sweep().await.is_ok());
+        assert!(is_shared(&other.sweep().await));
+        assert!(is_shared(&one.sweep().await), "the other one's sweep has left a mark");
         assert!(one.serves(&first, &file).await && other.serves(&second, &file).await);
-        // The other one is back.
-        other.upload(&file).await;
-        assert!(is_shared(&one.sweep().await));
     });
 }
 
@@ -217,7 +233,7 @@ fn an_application_with_one_store_can_adopt_it() {
         let [first, second] = [one.upload(&file).await, other.upload(&file).await];
         pass(DAY * 3);
         one.sweep_with(true).await.unwrap();
-        pass(SignedDuration::from_secs(61));
+        pass(MARGIN);
         one.crash().await;
         pass(DAY * 3);
         assert_eq!(one.sweep().await.unwrap().orphans, 2, "its own orphans go");
@@ -240,9 +256,10 @@ fn records_that_move_take_their_mark_along() {
     });
 }
 
-/// An upload that began before its application had marks gets one at its completion, so that its newest contents are safe.
+/// An upload that began before its application had marks gets one with its next chunk, so that its newest contents are
+/// safe.
 #[test]
-fn a_completion_leaves_a_mark_in_a_store_of_contents() {
+fn a_chunk_leaves_a_mark_in_a_store_of_contents() {
     let (blobs, file) = (WatchedStore::default(), data::bytes(12, 1_000));
     let [one, other] = [(); 2].map(|()| Application::with_blobs(&blobs));
     block_on(async {
@@ -251,13 +268,13 @@ fn a_completion_leaves_a_mark_in_a_store_of_contents() {
             store.forget_marks();
         }
         one.sweep().await.unwrap();
-        pass(SignedDuration::from_hours(1));
+        pass(HOUR);
         let mut append = other.request().append(begun, 500, None).unwrap();
         append.write(&file[500..]).await.unwrap();
         let whole = append.commit().await.unwrap();
-        let done = other.request().complete(whole, Expected::Any, "f.done".to_owned()).await.unwrap();
-        pass(DAY * 3);
+        pass(DAY * 2);
         assert!(is_shared(&one.sweep().await));
+        let done = other.request().complete(whole, Expected::Any, "f.done".to_owned()).await.unwrap();
         assert!(other.serves(&done, &file).await);
     });
 }
@@ -277,7 +294,7 @@ fn another_blob_store_gets_its_mark() {
         assert_eq!(application.sweep().await.unwrap().orphans, 0);
         assert_eq!(blobs.marks().len(), 1);
         assert!(stranger.serves(&strange, &file).await);
-        pass(SignedDuration::from_secs(61));
+        pass(MARGIN);
         application.crash().await;
         pass(DAY * 3);
         assert!(application.sweep().await.unwrap().orphans > 0);
@@ -343,4 +360,161 @@ fn a_second_upload_leaves_no_second_mark() {
         let listed = application.request().list(&spin_chunked_upload::uploads::Owner::Anyone, None, 10).await.unwrap();
         assert_eq!(listed.cursors.len(), 3);
     });
+}
+
+/// A write of each kind fails in turn.
+#[test]
+fn an_adoption_that_fails_loses_nothing() {
+    for kind in ["mark/records/", "mark/blobs/", "mark/own"] {
+        let (blobs, file) = (WatchedStore::default(), data::bytes(20, 1_000));
+        block_on(async {
+            let (one, other, upload) = shared(&blobs, &file).await;
+            for store in [&one.records, &blobs] {
+                store.fail(move |call| matches!(call, Call::Set(key, _) if key.starts_with(kind)));
+            }
+            assert!(one.sweep_with(true).await.is_err(), "{kind}");
+            one.records.heal();
+            blobs.heal();
+            // A sweep comes, and the operator repeats the call.
+            let _ = one.sweep().await;
+            assert!(other.serves(&upload, &file).await, "{kind}");
+            one.sweep_with(true).await.unwrap();
+            pass(DAY);
+            one.sweep().await.unwrap();
+            assert!(other.serves(&upload, &file).await, "{kind}");
+        });
+    }
+}
+
+/// A listing or a read may be from before the adoption, so a key that an adoption removes could come back.
+#[test]
+fn an_adoption_removes_no_mark() {
+    let (blobs, file) = (WatchedStore::default(), data::bytes(21, 1_000));
+    block_on(async {
+        let (one, other, upload) = shared(&blobs, &file).await;
+        let before = blobs.marks();
+        one.sweep_with(true).await.unwrap();
+        assert!(before.iter().all(|mark| blobs.marks().contains(mark)));
+        // The value of a read from before the adoption.
+        let adopted = blobs.inner.snapshot();
+        for key in &before {
+            blobs.inner.set(key, Default::default()).await.unwrap();
+        }
+        assert!(is_shared(&one.sweep().await));
+        for key in before {
+            blobs.inner.set(&key, adopted[&key].clone()).await.unwrap();
+        }
+        assert!(one.sweep().await.is_ok());
+        assert!(other.serves(&upload, &file).await, "contents from before the adoption stay");
+    });
+}
+
+/// Right after an adoption, an upload of the other application may still find its mark, by a read that is a minute old.
+#[test]
+fn an_upload_right_after_an_adoption_is_safe() {
+    let (blobs, file) = (WatchedStore::default(), data::bytes(22, 1_000));
+    block_on(async {
+        let (one, other, _) = shared(&blobs, &file).await;
+        let before = blobs.inner.snapshot();
+        one.sweep_with(true).await.unwrap();
+        let after = blobs.inner.snapshot();
+        pass(MARGIN - SignedDuration::from_secs(1));
+        for (key, value) in before.iter().filter(|(key, _)| key.starts_with("mark/")) {
+            blobs.inner.set(key, value.clone()).await.unwrap();
+        }
+        let upload = other.upload(&file).await;
+        for (key, value) in after.iter().filter(|(key, _)| key.starts_with("mark/")) {
+            blobs.inner.set(key, value.clone()).await.unwrap();
+        }
+        pass(DAY * 2);
+        assert!(one.sweep().await.is_ok());
+        assert!(other.serves(&upload, &file).await);
+    });
+}
+
+/// A mark in the store of the records says nothing of another blob store.
+#[test]
+fn a_blob_store_after_an_adoption_gets_its_mark() {
+    let (store, blobs, file) = (WatchedStore::default(), WatchedStore::default(), data::bytes(23, 1_000));
+    let mut one = Application { records: store.clone(), blobs: None };
+    let (guest, stranger) = (Application::with_blobs(&store), Application::with_blobs(&blobs));
+    block_on(async {
+        one.upload(&file).await;
+        guest.upload(&file).await;
+        pass(DAY);
+        one.sweep_with(true).await.unwrap();
+        pass(DAY);
+        // The stranger is of a version without marks.
+        let strange = stranger.upload(&file).await;
+        blobs.forget_marks();
+        pass(DAY * 3);
+        one.blobs = Some(blobs.clone());
+        assert_eq!(one.sweep().await.unwrap().orphans, 0);
+        assert_eq!(blobs.marks().len(), 1);
+        assert!(stranger.serves(&strange, &file).await);
+    });
+}
+
+#[test]
+fn what_two_stores_adopted_stays_after_a_return_to_one() {
+    let (store, file) = (WatchedStore::default(), data::bytes(24, 1_000));
+    let mut one = Application { records: store.clone(), blobs: Some(WatchedStore::default()) };
+    let guest = Application::with_blobs(&store);
+    block_on(async {
+        one.upload(&file).await;
+        let upload = guest.upload(&file).await;
+        pass(DAY * 3);
+        assert!(is_shared(&one.sweep().await));
+        one.sweep_with(true).await.unwrap();
+        pass(DAY * 3);
+        one.blobs = None;
+        assert_eq!(one.sweep().await.unwrap().orphans, 0);
+        assert!(guest.serves(&upload, &file).await);
+    });
+}
+
+#[test]
+fn a_sweep_that_stops_leaves_a_mark() {
+    let (store, file) = (WatchedStore::default(), data::bytes(25, 1_000));
+    let one = Application { records: store.clone(), blobs: None };
+    let other = Application::with_blobs(&store);
+    block_on(async {
+        one.upload(&file).await;
+        let upload = other.upload(&file).await;
+        for store in [&one.records, &other.records] {
+            store.forget_marks();
+        }
+        // Both are updated. The next upload of the first one leaves a mark, and the sweep of the other one stops.
+        one.upload(&file).await;
+        pass(DAY * 3);
+        assert!(is_shared(&other.sweep().await));
+        assert!(is_shared(&one.sweep().await));
+        assert!(other.serves(&upload, &file).await);
+    });
+}
+
+/// The one application has one store, or both have a blob store in common.
+#[test]
+fn an_application_whose_mark_was_adopted_leaves_a_new_one() {
+    for apart in [false, true] {
+        let (store, file) = (WatchedStore::default(), data::bytes(26, 1_000));
+        let alone = Application { records: store.clone(), blobs: None };
+        let one = if apart { Application::with_blobs(&store) } else { alone };
+        let other = Application::with_blobs(&store);
+        block_on(async {
+            one.upload(&file).await;
+            other.upload(&file).await;
+            pass(DAY * 3);
+            other.sweep_with(true).await.unwrap();
+            assert!(other.sweep().await.is_ok());
+            let upload = one.upload(&file).await;
+            pass(DAY * 3);
+            assert!(is_shared(&other.sweep().await), "apart: {apart}");
+            assert!(one.serves(&upload, &file).await);
+            // Each adoption takes the store from the other one.
+            one.sweep_with(true).await.unwrap();
+            assert!(one.sweep().await.is_ok());
+            assert!(is_shared(&other.sweep().await) && is_shared(&one.sweep().await), "apart: {apart}");
+        });
+    }
 }

@@ -75,8 +75,11 @@ impl Application {
 
     /// Whether the store of the contents has a mark of this application.
     pub fn has_mark(&self, world: &World) -> bool {
-        let is_own = |mark: &str| world.value(self.records, &format!("mark/records/{mark}")).is_some();
+        let is_empty = |store, key: &str| world.value(store, key).is_some_and(|value| value.is_empty());
+        let is_own = |mark: &str| is_empty(self.records, &format!("mark/records/{mark}"));
         let prefix = if self.blobs.is_some() { "mark/blobs/" } else { "mark/records/" };
-        world.keys(self.contents()).iter().filter_map(|key| key.strip_prefix(prefix)).any(is_own)
+        let keys = world.keys(self.contents());
+        let marks = keys.iter().filter(|key| is_empty(self.contents(), key));
+        marks.filter_map(|key| key.strip_prefix(prefix)).any(is_own)
     }
 }

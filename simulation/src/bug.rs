@@ -66,6 +66,9 @@ impl Bug {
 
     /// The value that a read returns in place of `value`.
     pub fn value(bug: Option<Self>, key: &str, value: Bytes) -> Bytes {
+        if bug == Some(Self::OldMarks) && key.starts_with("mark/") {
+            return Uuid::try_parse_ascii(&value).map_or(value, |mark| untimed(mark).to_string().into());
+        }
         if bug != Some(Self::NoTotal) || !key.starts_with("upload/") || key.matches('/').count() != 1 {
             return value;
         }
@@ -99,6 +102,11 @@ fn without_time(key: &str) -> String {
     else {
         return key.to_owned();
     };
+    format!("{start}/{}", untimed(mark))
+}
+
+/// The mark with the time 0.
+fn untimed(mark: Uuid) -> Uuid {
     let (time, random) = mark.as_u64_pair();
-    format!("{start}/{}", Uuid::from_u64_pair(time & 0xffff, random))
+    Uuid::from_u64_pair(time & 0xffff, random)
 }

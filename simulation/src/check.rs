@@ -135,10 +135,10 @@ pub async fn orphans(client: &Client) -> Checked {
     Ok(())
 }
 
-/// The time before which a sweep leaves the contents of unknown uploads alone: a minute after the first mark.
+/// The time before which a sweep leaves the contents of unknown uploads alone: five minutes after the newest mark.
 fn judged_from(keys: &[String]) -> Timestamp {
     let marks = keys.iter().filter_map(|key| drawn_at(key.strip_prefix("mark/blobs/")?));
-    marks.min().map_or(Timestamp::MAX, |first| first + SignedDuration::from_mins(1))
+    marks.max().map_or(Timestamp::MAX, |newest| newest + SignedDuration::from_mins(5))
 }
 
 fn is_before(key: &str, time: Timestamp) -> bool {

@@ -71,8 +71,10 @@ pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
         stale: random.u8(..3) == 0,
         early: [0, 0, 0, 3][random.usize(..4)],
     };
-    let skewed = random.u8(..2) == 0;
-    let at_expiry = random.u8(..4) == 0;
+    // Only at an expiry do clocks that are too far apart show.
+    let has_far_clocks = bug == Some(Bug::FarClocks);
+    let skewed = random.u8(..2) == 0 || has_far_clocks;
+    let at_expiry = random.u8(..4) == 0 || has_far_clocks;
     let has_neighbours = random.u8(..4) == 0;
     if shown {
         let stores = applications.iter().map(|Application { records, blobs, .. }| (records, blobs));
@@ -86,7 +88,7 @@ pub fn run(seed: u64, bug: Option<Bug>, shown: bool) -> Result<Totals, String> {
         History { scheduler, applications, neighbours, random: Rc::new(RefCell::new(random.fork())), bug };
     for round in 0..random.usize(2..6) {
         for number in 0..clients {
-            let skew = if bug == Some(Bug::FarClocks) { 10 * MAX_SKEW } else { MAX_SKEW };
+            let skew = if has_far_clocks { 10 * MAX_SKEW } else { MAX_SKEW };
             let ahead = SignedDuration::from_secs(if skewed { random.i64(0..=skew) } else { 0 });
             let client = Client { ahead, at_expiry, ..history.client(number % history.applications.len()) };
             history.scheduler.start(client.run(random.usize(1..8)).boxed_local());
@@ -219,13 +221,38 @@ impl History {
         }
     }
 
-    /// The first application adopts the stores, and goes on to sweep them. The other one's files stay.
+    /// The first application adopts the stores, and goes on to sweep them. The other one's files stay. In half of the
+    /// histories, both applications also have requests during an adoption, and it has the faults of the history.
     fn adopt(&mut self) -> Result<(), String> {
+        if self.random.borrow_mut().bool() {
+            self.adopt_among_requests()?;
+        }
         for adopts in [true, false, false] {
             self.sweep(0, adopts)?;
             clock::advance(SignedDuration::from_hours(50));
         }
         self.check(false)
+    }
+
+    fn adopt_among_requests(&mut self) -> Result<(), String> {
+        let adopter = self.client(0);
+        self.scheduler.start(async move { drop(adopter.sweep_with(true).await) }.boxed_local());
+        for number in 0..self.applications.len() {
+            let client = self.client(number);
+            self.scheduler.start(client.run(4).boxed_local());
+        }
+        self.scheduler.run();
+        self.scheduler.resume();
+        self.scheduler.run();
+        self.check(false)?;
+        for hours in [25, 50] {
+            clock::advance(SignedDuration::from_hours(hours));
+            for number in 0..self.applications.len() {
+                self.sweep(number, false)?;
+            }
+            self.check(false)?;
+        }
+        Ok(())
     }
 
     /// All that happened was with a version without marks. Then both applications are updated, and both sweep. (If the

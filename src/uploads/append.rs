@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use futures::future::{LocalBoxFuture, join4};
+use futures::future::{LocalBoxFuture, join5};
 use futures::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -52,6 +52,8 @@ pub struct Append<S> {
     deadline: Option<Timestamp>,
     /// The tag in the keys of all that this append writes.
     tag: Uuid,
+    /// The deployment's mark, as far as the commit needs it.
+    pub(super) own_mark: Option<Uuid>,
     start: u64,
     /// How many bytes the declared total leaves room for; `None` while no total is known.
     room: Option<u64>,
@@ -110,6 +112,7 @@ impl<S: Store> Append<S> {
             listed: false,
             deadline: None,
             tag: uploads.clock.tag(),
+            own_mark: None,
             start: upload.offset(),
             room: upload.total.map(|total| total.saturating_sub(upload.offset())),
             expected: None,
@@ -251,7 +254,7 @@ impl<S: Store> Append<S> {
         match record {
             Ok(record) => {
                 let creates = self.stored.is_none();
-                self.uploads.commit_record(&keys::open(self.upload.id), record, creates).await?;
+                self.uploads.commit_record(&keys::open(self.upload.id), record, creates, self.own_mark).await?;
                 if creates {
                     let Upload { id, user, total, .. } = &self.upload;
                     log::info!(upload:% = short_id(*id), user = user.as_deref(), total = total; "upload_began");
@@ -280,13 +283,15 @@ impl<S: Store> Append<S> {
         self.upload.checksum = Progress::Running(self.hasher.save());
 
         // All of them run to their end, even if one fails, because no write may end after the removal of what it wrote.
-        let (segments, page, listing, unmoved) = join4(
+        let (segments, page, listing, unmoved, own_mark) = join5(
             drain(&mut self.writes),
             self.uploads.store_page(&self.upload, self.tag, page),
             self.uploads.put_on_list(&self.upload, self.listed),
             self.uploads.check_unmoved(self.stored.as_ref()),
+            self.uploads.own_mark(self.stored.is_none()),
         )
         .await;
+        self.own_mark = own_mark;
         segments.map_err(Error::from).and(page).and(listing).and(unmoved)?;
         if self.deadline.is_some_and(|deadline| deadline <= self.uploads.now()) {
             return Err(Error::Expired);

@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use futures::future::join;
 use jiff::{SignedDuration, Timestamp};
 
 use super::read::ByteStream;
@@ -131,11 +132,17 @@ impl<S: Store> Verified<S> {
     /// [`Error::Expired`] if the completion took too long; [`Error::TooLate`] after twelve hours. After these errors,
     /// the upload stays as it was. After [`Error::Store`], the upload may be complete or not.
     pub async fn commit(self) -> Result<Upload, Error> {
-        let unmoved = self.uploads.check_unmoved(self.stored.as_ref()).await;
+        let creates = self.stored.is_none();
+        let own_mark = async {
+            match &self.append {
+                Some(append) => append.own_mark,
+                None => self.uploads.own_mark(creates).await,
+            }
+        };
+        let (unmoved, own_mark) = join(self.uploads.check_unmoved(self.stored.as_ref()), own_mark).await;
         match unmoved.and_then(|()| self.check_in_time()).and_then(|()| self.upload.to_json()) {
             Ok(record) => {
-                let marks = self.stored.is_none() || self.uploads.blobs_apart;
-                self.uploads.commit_record(&keys::complete(self.upload.id), record, marks).await?;
+                self.uploads.commit_record(&keys::complete(self.upload.id), record, creates, own_mark).await?;
                 self.log();
                 Ok(self.upload)
             }

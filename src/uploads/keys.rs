@@ -43,7 +43,7 @@ pub(super) fn blobs_mark(mark: Uuid) -> String {
 }
 
 /// What a mark says of the store that it is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum MarkOf {
     /// The store has the deployment's records.
     Records,

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::stream::{StreamExt, TryStreamExt};
+use futures::stream::{LocalBoxStream, StreamExt, TryStreamExt};
 use uuid::Uuid;
 
 use super::super::keys::{self, Role};
-use super::super::mark::Marks;
+use super::super::mark::{ListedIn, Marks};
 use super::super::{Error, Uploads};
 use super::cursor::SweepCursor;
 use super::verdict::Found;
-use crate::store::{Keys, Store};
+use crate::store::{Store, StoreError};
 
 /// How many keys one step holds. They take some 3 MB. An upload counts as one, and so does each of its segments and
 /// pages.
@@ -108,9 +108,9 @@ impl<S: Store> Uploads<S> {
     pub(super) async fn look(&self, from: Option<SweepCursor>) -> Result<Window, Error> {
         let mut window = Window::default();
         let mut keys = self.all_keys();
-        while let Some(key) = keys.try_next().await? {
+        while let Some((store, key)) = keys.try_next().await? {
             let Some((id, role)) = keys::parse(&key) else {
-                window.marks.add(&key);
+                window.marks.add(store, &key);
                 continue;
             };
             let is_done = from.is_some_and(|from| match role {
@@ -125,11 +125,12 @@ impl<S: Store> Uploads<S> {
         Ok(window)
     }
 
-    /// All keys of both stores.
-    fn all_keys(&self) -> Keys {
+    /// All keys of both stores, each with the store that has it.
+    fn all_keys(&self) -> LocalBoxStream<'static, Result<(ListedIn, String), StoreError>> {
+        let in_records = self.records.keys().map_ok(|key| (ListedIn::Records, key));
         match self.blobs_apart {
-            true => self.records.keys().chain(self.blobs.keys()).boxed_local(),
-            false => self.records.keys(),
+            true => in_records.chain(self.blobs.keys().map_ok(|key| (ListedIn::Blobs, key))).boxed_local(),
+            false => in_records.boxed_local(),
         }
     }
 }
