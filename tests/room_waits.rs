@@ -40,11 +40,14 @@ impl Memory for Used {
     }
 }
 
+/// A key that was asked for, and who waits for its value.
+type Asked = (String, oneshot::Sender<Option<Bytes>>);
+
 /// A store whose values arrive while nobody asks for them, each as a copy.
 #[derive(Clone, Default)]
 struct DistantStore {
     inner: MemoryStore,
-    asked: Rc<RefCell<Vec<(String, oneshot::Sender<Option<Bytes>>)>>>,
+    asked: Rc<RefCell<Vec<Asked>>>,
 }
 
 impl DistantStore {

@@ -321,7 +321,7 @@ mod tests {
         memory.0.set(100 * MB);
         let mut stalled = room.clone().stalled(Rc::clone(&received)).boxed_local();
         assert!((0..10).all(|_| poll(&mut stalled).is_none()));
-        let mut waiting = room.take(1 * MB).boxed_local();
+        let mut waiting = room.take(MB).boxed_local();
         assert!(poll(&mut waiting).is_none());
         let sends = |_| {
             received.update(|received| received + PROGRESS);
