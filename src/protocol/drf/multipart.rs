@@ -131,7 +131,10 @@ impl<'b> FormParts<'b> {
 fn boundary(content_type: &str) -> Option<String> {
     let parameters = Parameters::parse(content_type.as_bytes());
     let boundary = parameters.boundary()?;
-    let is_valid = (1..=BOUNDARY_LIMIT).contains(&boundary.len()) && !boundary.contains(['\r', '\n']);
+    // No boundary has a quote in it, so quotes come in pairs.
+    let is_quoted_well = content_type.matches('"').count() % 2 == 0;
+    let has_length = (1..=BOUNDARY_LIMIT).contains(&boundary.len());
+    let is_valid = is_quoted_well && has_length && !boundary.contains(['\r', '\n']);
     is_valid.then(|| boundary.to_owned())
 }
 
