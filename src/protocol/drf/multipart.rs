@@ -132,7 +132,7 @@ fn boundary(content_type: &str) -> Option<String> {
     let parameters = Parameters::parse(content_type.as_bytes());
     let boundary = parameters.boundary()?;
     // No boundary has a quote in it, so quotes come in pairs.
-    let is_quoted_well = content_type.matches('"').count() % 2 == 0;
+    let is_quoted_well = content_type.matches('"').count().is_multiple_of(2);
     let has_length = (1..=BOUNDARY_LIMIT).contains(&boundary.len());
     let is_valid = is_quoted_well && has_length && !boundary.contains(['\r', '\n']);
     is_valid.then(|| boundary.to_owned())
