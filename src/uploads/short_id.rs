@@ -19,27 +19,37 @@ pub fn short_id(id: Uuid) -> String {
 /// of an id: a client may send one without its hyphens, or lose a digit.
 pub(crate) fn short_ids(text: &str) -> String {
     let (mut short, mut rest) = (String::new(), text);
-    while let Some(first) = rest.chars().next() {
-        let read = secret_len(rest);
-        let (kept, read) = read.map_or((first.len_utf8(), first.len_utf8()), |read| (SHORT_ID_LEN, read));
-        short += &rest[..kept];
-        rest = &rest[read..];
+    while !rest.is_empty() {
+        let (run, after) = split_where(rest, |character| !is_of_id(character));
+        shorten_run(run, &mut short);
+        let (between, next) = split_where(after, is_of_id);
+        short += between;
+        rest = next;
     }
     short
 }
 
-/// How long an id or most of one is, if the text begins with it.
-fn secret_len(text: &str) -> Option<usize> {
-    let is_id = |text: &str| text.get(..Hyphenated::LENGTH).is_some_and(|id| Uuid::try_parse(id).is_ok());
-    if is_id(text) {
-        return Some(Hyphenated::LENGTH);
+fn is_of_id(character: char) -> bool {
+    character.is_ascii_hexdigit() || matches!(character, '-' | '_')
+}
+
+fn split_where(text: &str, begins: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(begins).unwrap_or(text.len()))
+}
+
+/// Adds a run of characters that ids have. Each of its characters is looked at once, because a client may send long
+/// ones.
+fn shorten_run(run: &str, short: &mut String) {
+    let is_id =
+        |start: &usize| run.get(*start..start + Hyphenated::LENGTH).is_some_and(|id| Uuid::try_parse(id).is_ok());
+    let mut read = 0;
+    while let Some(start) = (read..run.len()).find(is_id) {
+        *short += &run[read..start + SHORT_ID_LEN];
+        read = start + Hyphenated::LENGTH;
     }
-    let end = text.find(|character: char| !character.is_ascii_hexdigit() && !"-_".contains(character));
-    let run = &text[..end.unwrap_or(text.len())];
-    let digits = run.bytes().filter(u8::is_ascii_hexdigit).count();
-    // A whole id within the run is cut where it begins.
-    let has_id = (1..run.len()).any(|start| is_id(&run[start..]));
-    (digits >= MANY_DIGITS && !has_id).then_some(run.len())
+    let rest = &run[read..];
+    let digits = rest.bytes().filter(u8::is_ascii_hexdigit).count();
+    *short += if digits < MANY_DIGITS { rest } else { &rest[..SHORT_ID_LEN] };
 }
 
 #[cfg(test)]
@@ -57,5 +67,7 @@ mod tests {
             assert_eq!(short_ids(&format!("/uploads/{id}/")), "/uploads/12345678/");
         }
         assert_eq!(short_ids("/a/2026-11-28/1234567890"), "/a/2026-11-28/1234567890");
+        let long = "a".repeat(60_000);
+        assert_eq!(short_ids(&format!("/{long}{hyphenated}{long}")), format!("/{long}12345678aaaaaaaa"));
     }
 }

@@ -87,8 +87,8 @@ impl<S: Store> Uploads<S> {
     /// Takes one step of a sweep. Requests on the same uploads may go on meanwhile.
     ///
     /// # Errors
-    /// [`Error::SharedStores`], and nothing was removed; [`Error::Store`]. What was done before the error stays done. A damaged record is left alone, and is not an
-    /// error.
+    /// [`Error::SharedStores`], and nothing was removed; [`Error::Store`]. What was done before the error stays done. A
+    /// damaged record is left alone, and is not an error.
     pub async fn sweep(&self, sweep: Sweep) -> Result<Swept, Error> {
         let window = self.look(sweep.from).await?;
         let judged_from = self.check_marks(&window.marks, sweep.adopt).await?;
