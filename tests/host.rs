@@ -101,6 +101,17 @@ fn read_head(connection: &mut TcpStream) -> String {
 /// Longer than any answer takes that doesn't wait.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// Sends a request, for which there is no place yet.
+fn get_in_vain(server: &Server, path: &str) -> TcpStream {
+    let get = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
+    let mut connection = server.client().send_raw(get.as_bytes());
+    connection.set_read_timeout(Some(PATIENCE)).unwrap();
+    let waited = connection.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert!(matches!(waited, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "it was let in: {waited:?}");
+    connection.set_read_timeout(None).unwrap();
+    connection
+}
+
 #[test]
 fn a_download_keeps_its_place_until_its_last_byte() {
     if server::on_spin() {
@@ -116,15 +127,10 @@ fn a_download_keeps_its_place_until_its_last_byte() {
     let head = read_head(&mut slow);
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 
-    let get = format!("GET /uploads/ HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
-    let mut next = client.send_raw(get.as_bytes());
-    next.set_read_timeout(Some(PATIENCE)).unwrap();
-    let waited = next.read(&mut [0; 1]).map_err(|error| error.kind());
-    assert!(matches!(waited, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "it was let in: {waited:?}");
+    let mut next = get_in_vain(&server, "/uploads/");
     let mut rest = Vec::new();
     slow.read_to_end(&mut rest).unwrap();
     assert!(rest == file);
-    next.set_read_timeout(None).unwrap();
     assert!(read_head(&mut next).starts_with("HTTP/1.1 200 "));
 
     // Who goes away leaves the place.
@@ -153,13 +159,8 @@ fn refused_requests_keep_their_places_until_their_bodies_end() {
         let head = read_head(connection);
         assert!(head.starts_with("HTTP/1.1 404 "), "{head}");
     }
-    let get = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address());
-    let mut next = client.send_raw(get.as_bytes());
-    next.set_read_timeout(Some(PATIENCE)).unwrap();
-    let waited = next.read(&mut [0; 1]).map_err(|error| error.kind());
-    assert!(matches!(waited, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut)), "it was let in: {waited:?}");
+    let mut next = get_in_vain(&server, "/");
     drop(refused);
-    next.set_read_timeout(None).unwrap();
     assert!(read_head(&mut next).starts_with("HTTP/1.1 200 "));
 }
 

@@ -4,18 +4,19 @@
 #[path = "support/data.rs"]
 #[allow(dead_code)]
 mod data;
+#[path = "native/sleep.rs"]
+mod sleep;
 #[path = "native/stores.rs"]
 #[allow(dead_code)]
 mod stores;
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::{self, LocalBoxFuture, join};
-use futures::{FutureExt, StreamExt, stream};
+use futures::future::{LocalBoxFuture, join};
+use futures::{StreamExt, stream};
 use http::{Request, Response, StatusCode};
 use pollster::block_on;
 use serde_json::Value;
@@ -28,7 +29,7 @@ use stores::WatchedStore;
 const SEGMENT: usize = 2_000_000;
 const LIMIT: usize = 10_000_000;
 
-/// How much memory is in use. Sleep ends at its second poll.
+/// How much memory is in use.
 #[derive(Clone, Default)]
 struct Used(Rc<Cell<usize>>);
 
@@ -38,12 +39,7 @@ impl Memory for Used {
     }
 
     fn sleep(&self, _: Duration) -> LocalBoxFuture<'static, ()> {
-        let mut has_slept = false;
-        future::poll_fn(move |context| {
-            context.waker().wake_by_ref();
-            if std::mem::replace(&mut has_slept, true) { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .boxed_local()
+        sleep::until_next_poll()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Downloads and chunks that wait for each other's room. The allocator of the test tells how much is in use, as that of
 //! the component does, so all of this is one test.
 
+#[path = "native/sleep.rs"]
+mod sleep;
+
 use std::alloc::System;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -10,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cap::Cap;
 use futures::channel::oneshot;
-use futures::future::{self, LocalBoxFuture};
+use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt};
 use spin_chunked_upload::store::{Keys, MemoryStore, Store, StoreError};
 use spin_chunked_upload::uploads::{
@@ -34,9 +37,7 @@ impl Memory for Used {
     }
 
     fn sleep(&self, _: Duration) -> LocalBoxFuture<'static, ()> {
-        let mut has_slept = false;
-        future::poll_fn(move |_| if std::mem::replace(&mut has_slept, true) { Poll::Ready(()) } else { Poll::Pending })
-            .boxed_local()
+        sleep::until_next_poll()
     }
 }
 
